@@ -1,0 +1,1 @@
+"""Benchmarks: timing claims as ratios against a baseline in the same run."""

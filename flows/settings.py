@@ -1,0 +1,229 @@
+"""What a user can set, once, for the flows and the `atlas` command alike.
+
+A value is looked for in this order: the flag on the command line, the `ATLAS_*` variable of the
+environment, the YAML file of `--config`, the default here. `flows.settings_sources.load` does the
+looking; whatever it refuses, it refuses before the first paid call.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
+
+from tasks.tracking.redaction import without_secrets
+
+Runner = Literal["plain", "prefect"]
+When = Literal["auto", "always", "never"]
+Dtype = Literal["float32", "bfloat16"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class HomeSettings(BaseModel):
+    """Where everything is kept, and how runs present themselves."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        # A verb needs one of the four kinds: the others are never built.
+        defer_build=True,
+    )
+
+    section: ClassVar[str] = ""
+    """Section of the YAML file that holds the fields a class adds to these."""
+    identity_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that decide what is asked and answered; a resumed run must repeat them."""
+    resolved_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that name a thing whose content, not whose name, is part of a run's identity."""
+    runtime_fields: ClassVar[frozenset[str]] = frozenset(
+        {"root", "mlflow_uri", "artifacts", "tracking", "runner", "color", "progress"}
+    )
+    """Fields that may differ when a run is resumed."""
+
+    root: Path = Path("warehouse/data")
+    """Folder of the Parquet tables and of the ledger."""
+    mlflow_uri: str = "sqlite:///mlruns/mlflow.db"
+    """MLflow tracking store: a SQLAlchemy address, or the http(s) address of a server."""
+    artifacts: str = "mlruns/artifacts"
+    """Folder or address where MLflow keeps figures and files; a server uses its own."""
+    tracking: bool = True
+    """Whether runs are logged to MLflow."""
+    runner: Runner = "prefect"
+    """`prefect` shows flows and chunks in Prefect's UI; `plain` runs the same code without it."""
+    color: When = "auto"
+    """Colour on the terminal: `auto` uses it where standard error is one."""
+    progress: When = "auto"
+    """Progress on standard error: `auto` is a live line on a terminal, plain lines elsewhere."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation is not bool:
+            raise ValueError("true and false are no value for this field")
+        return value
+
+    @field_serializer("mlflow_uri", "artifacts", when_used="json")
+    def _without_password(self, address: str) -> str:
+        # Prefect keeps the parameters of a flow as JSON and shows them to everybody.
+        return without_secrets(address)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that are part of a run's identity, as JSON values."""
+        return self.model_dump(mode="json", include=set(self.identity_fields))
+
+    def public(self) -> dict[str, str]:
+        """Every setting as text, fit for logs: user and password are cut out of addresses."""
+        return {name: without_secrets(str(value)) for name, value in self.model_dump().items()}
+
+
+class _RunSettings(HomeSettings):
+    """What every paid batch run can be told."""
+
+    runtime_fields: ClassVar[frozenset[str]] = HomeSettings.runtime_fields | {
+        "max_cost_usd", "allow_unpriced", "concurrency", "in_doubt", "fail_on_error", "name",
+    }  # fmt: skip
+
+    pool: Path = Path("pool.yaml")
+    """The pool file: models, tools, allowed pairs, prices."""
+    max_cost_usd: Decimal | None = Field(default=None, ge=0)
+    """Dollars this run may cost at most; reached, it stops cleanly with exit code 3."""
+    allow_unpriced: bool = False
+    """Use pairs whose price is unknown; what they cost is then counted nowhere."""
+    chunk_size: int = Field(default=500, ge=1, le=100_000)
+    """Rows worked, committed and retried together."""
+    concurrency: int = Field(default=64, ge=1, le=10_000)
+    """Rows in flight over all models; each model's own limit applies beside it."""
+    in_doubt: Literal["resend", "hold"] = "resend"
+    """What to do with requests whose fate a crash left unknown: send once more, or leave."""
+    fail_on_error: float = Field(default=0.1, ge=0, le=1)
+    """Share of failed rows above which the run ends with exit code 4."""
+    limit: int | None = Field(default=None, ge=1)
+    """Take only so many rows, from the first on."""
+    name: str | None = None
+    """Name of the run; without one it follows from the input and the settings."""
+    encoder: str = "minilm"
+    """Sentence encoder: `minilm` (embedded), `hashing`, or a sentence-transformers model name."""
+    encoder_dtype: Dtype = "float32"
+    """Number format of the encoder's weights; part of its fingerprint."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of every random choice."""
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str | None) -> str | None:
+        if name is not None and not _NAME.fullmatch(name):
+            raise ValueError(
+                "a run's name has 1 to 128 letters, digits, dots, dashes and underscores and "
+                "starts with a letter or digit"
+            )
+        return name
+
+
+class RouteSettings(_RunSettings):
+    """`atlas route` and `atlas plan`: a backlog through a router."""
+
+    section: ClassVar[str] = "route"
+    identity_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "router", "alpha", "chunk_size", "limit", "encoder", "encoder_dtype", "seed",
+        }
+    )  # fmt: skip
+    resolved_fields: ClassVar[frozenset[str]] = frozenset({"backlog", "pool", "profile"})
+
+    backlog: str
+    """The questions: a file, a folder or a glob of JSONL, CSV or Parquet."""
+    router: str = Field(default="cluster", min_length=1)
+    """Name of the router that chooses a pair for each question."""
+    profile: str = Field(default="latest", min_length=1)
+    """Id of the profile to route by, or `latest`."""
+    alpha: float = Field(default=0.0, ge=0, le=1)
+    """Weight of cost against accuracy: 0 asks for the best answer, 1 for the cheapest."""
+
+
+class ProfileSettings(_RunSettings):
+    """`atlas profile run`: every pair of a pool on labelled questions."""
+
+    section: ClassVar[str] = "profile"
+    identity_fields: ClassVar[frozenset[str]] = frozenset(
+        {"chunk_size", "limit", "encoder", "encoder_dtype", "seed", "clusters"}
+    )
+    resolved_fields: ClassVar[frozenset[str]] = frozenset({"questions", "pool"})
+
+    questions: str
+    """The labelled questions: a file, a folder or a glob of JSONL, CSV or Parquet."""
+    clusters: int = Field(default=8, ge=1, le=10_000)
+    """Number of KMeans clusters."""
+
+
+class EvaluateSettings(HomeSettings):
+    """`atlas evaluate`: routers on a table of recorded outcomes."""
+
+    section: ClassVar[str] = "evaluate"
+    identity_fields: ClassVar[frozenset[str]] = frozenset(
+        {"routers", "alpha", "clusters", "seed", "kmeans_seed", "encoder", "encoder_dtype"}
+    )
+    resolved_fields: ClassVar[frozenset[str]] = frozenset({"directory"})
+    runtime_fields: ClassVar[frozenset[str]] = HomeSettings.runtime_fields | {"keep"}
+
+    directory: Path
+    """Folder with `queries.parquet` and `outcomes.parquet`."""
+    routers: tuple[str, ...] = Field(
+        default=("random", "best-single", "dataset-best", "cluster-plain", "cluster", "knn",
+                 "oracle"),
+        min_length=1,
+    )  # fmt: skip
+    """Routers to compare, by name; in the environment separated by commas."""
+    alpha: float = Field(default=0.0, ge=0, le=1)
+    """Weight of cost against accuracy, for the routers that know it."""
+    clusters: int = Field(default=8, ge=1, le=10_000)
+    """Number of KMeans clusters."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of random draws and of the product's KMeans."""
+    kmeans_seed: int = Field(default=42, ge=0, lt=2**32)
+    """Seed of the KMeans of `cluster-plain`; the published figures have 42."""
+    keep: Path | None = None
+    """Folder that keeps the routed backlogs; the same command then resumes. Else none is kept."""
+    encoder: str = "minilm"
+    """Sentence encoder: `minilm` (embedded), `hashing`, or a sentence-transformers model name."""
+    encoder_dtype: Dtype = "float32"
+    """Number format of the encoder's weights; part of its fingerprint."""
+
+    @field_validator("routers", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("routers")
+    @classmethod
+    def _named_once(cls, routers: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in routers if routers.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is named twice")
+        return routers
+
+
+ALL_SETTINGS: tuple[type[HomeSettings], ...] = (
+    HomeSettings,
+    RouteSettings,
+    ProfileSettings,
+    EvaluateSettings,
+)
+
+
+def flag_name(field: str) -> str:
+    """The command-line flag of a field: `max_cost_usd` is `--max-cost`."""
+    return "--" + field.removesuffix("_usd").replace("_", "-")
+
+
+def environment_name(field: str) -> str:
+    """The environment twin of a field: `max_cost_usd` is `ATLAS_MAX_COST`."""
+    return "ATLAS_" + field.removesuffix("_usd").upper()

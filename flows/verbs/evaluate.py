@@ -1,0 +1,88 @@
+"""`atlas evaluate`: routers compared on a table of recorded outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.console import data_json, say, show
+from flows.failures import INTERRUPTED, CommandError
+from flows.settings import EvaluateSettings
+from flows.verbs.options import AsJson, with_settings
+
+if TYPE_CHECKING:
+    from tasks.evaluate.evaluate import Evaluation
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+Figure = Annotated[
+    Path | None,
+    typer.Option("--figure", metavar="FILE", help="Draw split test into this PNG file."),
+]
+
+
+@app.command()
+@with_settings(EvaluateSettings, argument="directory")
+def evaluate(settings: EvaluateSettings, json: AsJson = False, figure: Figure = None) -> None:
+    """Compare routers on recorded outcomes; every figure comes from a really routed backlog.
+
+    DIRECTORY holds queries.parquet and outcomes.parquet. Routers are fitted on split train and
+    route test and ood. Routers: random, best-single, dataset-best, oracle, cheapest,
+    fixed:PAIR, knn[:k], cluster[@K], cluster-plain[+ADDITION...][@K] with additions shrink, nmin,
+    ood, kmeans, raw, per_cluster.
+
+    --json gives {router: {split: figures}}: scores in [0, 1] with 95 % intervals, cost in dollars
+    a question. random is the exact expectation of a uniform draw; the routed draw stands beside
+    it as micro_realised.
+
+    Exit codes: 0 done, 1 error, 2 usage, 130 stopped by hand.
+    """
+    from tasks.evaluate.backlog import EvaluationStoppedError
+    from tasks.report.terminal import routers_table
+
+    try:
+        evaluation = run_evaluation(settings)
+    except EvaluationStoppedError as stopped:
+        say(str(stopped))
+        raise typer.Exit(INTERRUPTED) from None
+    if json:
+        data_json(evaluation.as_json())
+    else:
+        show(routers_table(evaluation.facts()), color=settings.color, to_stdout=True)
+    if figure is not None:
+        draw(evaluation, figure)
+
+
+def run_evaluation(settings: EvaluateSettings) -> Evaluation:
+    """Evaluate with the runner that the settings name."""
+    if settings.runner == "plain":
+        from flows.evaluating import evaluation_session
+
+        return evaluation_session(settings)
+    from flows.orchestration import announce_server
+
+    announce_server()
+    from flows.evaluate_routers import evaluate_routers
+
+    return evaluate_routers(settings)
+
+
+def draw(evaluation: Evaluation, path: Path) -> None:
+    """Write the picture of split test.
+
+    Raises:
+        CommandError: it cannot be drawn or written.
+    """
+    from flows.evaluating import picture
+    from tasks.report.canvas import png
+
+    made = picture(evaluation, "test")
+    if made is None:
+        raise CommandError("The figure could not be drawn; the warning above says why.")
+    try:
+        path.write_bytes(png(made))
+    except OSError as error:
+        raise CommandError(f"The figure {path} cannot be written: {error.strerror}.") from error
+    say(f"figure: {path}")

@@ -1,0 +1,62 @@
+"""Finding a run in the ledger, for verbs that look at one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.failures import CommandError
+
+if TYPE_CHECKING:
+    from flows.settings import HomeSettings
+    from warehouse.ledger import ChunkCounts, Ledger, RunRecord
+
+Name = Annotated[str, typer.Argument(help="Name of the run, as `atlas runs list` shows it.")]
+
+
+def read_ledger(settings: HomeSettings, *, read_only: bool = True) -> Ledger:
+    """The ledger that is there; one is never made by looking.
+
+    Raises:
+        WarehouseError: there is none, or it cannot be used.
+    """
+    from warehouse.ledger import open_ledger
+
+    if not read_only:
+        open_ledger(settings.root, read_only=True).close()
+    return open_ledger(settings.root, read_only=read_only)
+
+
+def find_run(ledger: Ledger, name: str) -> RunRecord:
+    """The run of that name.
+
+    Raises:
+        CommandError: there is none; says which name is close.
+    """
+    run = ledger.run(name)
+    if run is None:
+        import difflib
+
+        names = [one.run_id for one in ledger.runs()]
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise CommandError(f"There is no run {name!r}.{hint}", "atlas runs list")
+    return run
+
+
+def shown_state(settings: HomeSettings, run: RunRecord) -> str:
+    """The run's state; a `running` one whose process is gone was killed."""
+    from warehouse.run_lock import is_live
+
+    if run.state == "running" and not is_live(settings.root, run.run_id):
+        return "killed"
+    return run.state
+
+
+def counted(ledger: Ledger, run: RunRecord) -> ChunkCounts:
+    """Questions of a run by how they ended, as far as it is committed."""
+    from warehouse.ledger import ChunkCounts
+
+    states = ledger.chunk_states(run.run_id).values()
+    return sum((counts for _, _, counts in states), ChunkCounts())

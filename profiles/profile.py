@@ -1,0 +1,193 @@
+"""The profile: everything learnt about a pool's pairs, as one frozen, versioned bundle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiles.clusters import Clusters, ClusterSettings
+from profiles.errors import ProfileError
+from profiles.fingerprint import canonical_json
+from profiles.pool import Pair, Pool
+from profiles.statistics import Statistics
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSettings:
+    """How a profile is fitted.
+
+    Attributes:
+        clusters: settings of KMeans.
+        prior_strength: m of the shrinkage; None estimates it from the data.
+        keep_train: keep the training embeddings, which the kNN router needs.
+    """
+
+    clusters: ClusterSettings = field(default_factory=ClusterSettings)
+    prior_strength: float | None = None
+    keep_train: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """The n training questions, kept for routers that look at single questions."""
+
+    query_ids: tuple[str, ...]
+    embeddings: NDArray[np.float32]
+    """(n, D)."""
+    scores: Matrix
+    """(n, P); NaN is unscored or not run."""
+    costs_usd: Matrix
+    """(n, P); NaN is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTable:
+    """Mean training score of every pair on every dataset, for the dataset-best baseline."""
+
+    names: tuple[str, ...]
+    """G dataset names, sorted."""
+    scores: Matrix
+    """(G, P); NaN where a pair has no score there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of a pool. Fitted on the rows of split `train` alone.
+
+    Attributes:
+        profile_id: `profile-` and 16 hexadecimal digits of the hash of all contents but
+            `created_at`: the same knowledge has the same id.
+        pool_fingerprint: of the pool whose pairs were profiled.
+        pairs: P pairs in pair order, the columns of every statistic.
+        encoder_fingerprint: of the encoder whose embeddings were clustered.
+        clusters: the K clusters.
+        statistics: of every pair in every cluster and overall.
+        train_micro: (P,) mean training score over questions.
+        train_macro: (P,) unweighted mean over datasets of the mean training score in each.
+        datasets: mean training score per dataset.
+        top_terms: per cluster, words that set it apart.
+        example_query_ids: per cluster, the training questions nearest to its centroid.
+        settings: how it was fitted.
+        created_at: when, as the caller says; UTC.
+        train: the training rows, or None where they were not kept.
+    """
+
+    profile_id: str
+    pool_fingerprint: str
+    pairs: tuple[Pair, ...]
+    encoder_fingerprint: str
+    clusters: Clusters
+    statistics: Statistics
+    train_micro: Matrix
+    train_macro: Matrix
+    datasets: DatasetTable
+    top_terms: tuple[tuple[str, ...], ...]
+    example_query_ids: tuple[tuple[str, ...], ...]
+    settings: ProfileSettings
+    created_at: datetime
+    train: TrainingRows | None = None
+
+    @property
+    def k(self) -> int:
+        """Number of clusters."""
+        return self.clusters.k
+
+    def index(self) -> dict[str, int]:
+        """Position of every pair id in pair order."""
+        return {pair.pair_id: number for number, pair in enumerate(self.pairs)}
+
+
+def content_id(parts: Mapping[str, Any]) -> str:
+    """The id of a profile with these contents: arrays by dtype, shape and bytes, the rest as JSON.
+
+    Args:
+        parts: every field of a profile but `profile_id` and `created_at`, by name.
+    """
+    clusters: Clusters = parts["clusters"]
+    statistics: Statistics = parts["statistics"]
+    train: TrainingRows | None = parts["train"]
+    datasets: DatasetTable = parts["datasets"]
+    settings: ProfileSettings = parts["settings"]
+    digest = hashlib.sha256()
+    words = {
+        "format": 1,
+        "pool": parts["pool_fingerprint"],
+        "pairs": [pair.pair_id for pair in parts["pairs"]],
+        "encoder": parts["encoder_fingerprint"],
+        "datasets": list(datasets.names),
+        "examples": [list(ids) for ids in parts["example_query_ids"]],
+        "train": None if train is None else list(train.query_ids),
+        "radius99": clusters.radius99.hex(),
+        "fitted": [settings.prior_strength, statistics.prior_strength.hex()],
+        "kmeans": _kmeans(settings.clusters),
+    }
+    digest.update(canonical_json(words).encode())
+    arrays: list[NDArray[np.generic]] = [
+        clusters.centroids,
+        clusters.sizes,
+        *statistics.arrays().values(),
+        parts["train_micro"],
+        parts["train_macro"],
+        datasets.scores,
+    ]
+    if train is not None:
+        arrays += [train.embeddings, train.scores, train.costs_usd]
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"profile-{digest.hexdigest()[:16]}"
+
+
+def _kmeans(settings: ClusterSettings) -> list[int | str]:
+    return [settings.k, settings.seed, settings.algorithm, settings.n_init, settings.max_iter]
+
+
+def check_compatible(profile: Profile, pool: Pool, encoder_fingerprint: str) -> None:
+    """Refuse to route with a profile of another pool or encoder.
+
+    Raises:
+        ProfileError: saying which of them differs, and how.
+    """
+    problems = []
+    if profile.pool_fingerprint != pool.fingerprint:
+        problems.append(_pool_difference(profile.pairs, pool))
+    if profile.encoder_fingerprint != encoder_fingerprint:
+        problems.append(
+            f"the encoder is {encoder_fingerprint!r}, but the profile was made with"
+            f" {profile.encoder_fingerprint!r}: route with that encoder, or profile again"
+        )
+    if problems:
+        msg = f"{profile.profile_id} cannot be used here: " + "; and ".join(problems)
+        raise ProfileError(msg)
+
+
+def _pool_difference(profiled: Sequence[Pair], pool: Pool) -> str:
+    known, wanted = set(profiled), set(pool.pairs)
+    changes = []
+    if wanted - known:
+        changes.append(f"has new pairs ({_some(wanted - known)})")
+    if known - wanted:
+        changes.append(f"lacks pairs ({_some(known - wanted)})")
+    if not changes:
+        changes.append(
+            "has the same pairs, but a model's name, endpoint, parameters or price, or a tool,"
+            " has changed"
+        )
+    return (
+        f"the pool {pool.name!r} {' and '.join(changes)} since it was profiled:"
+        " profile again (only missing cells are paid for)"
+    )
+
+
+def _some(pairs: set[Pair]) -> str:
+    names = sorted(pair.pair_id for pair in pairs)
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -1,0 +1,1 @@
+"""Routers: decisions from knowledge, vectorised; a router never calls anything."""

@@ -1,0 +1,1 @@
+"""What we do: one verb per module. Prefect, MLflow and SQL stay at the edges."""

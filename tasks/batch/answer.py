@@ -1,0 +1,184 @@
+"""Finding the answer to one item: the best pair first, the next best when a call fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from profiles.pool import Pair
+from tasks.batch.item import Item, ItemResult
+from tasks.call.base import CallOrigin, ChatRequest, Message
+from tasks.call.errors import CallError
+from tasks.call.paid import Cashier, PairCalls
+from tasks.execute import execute
+from tasks.grade.base import Grade
+from tasks.grade.judge import grade_judge
+from warehouse.budget import BudgetExhaustedError
+
+if TYPE_CHECKING:
+    from tasks.call.base import ChatResponse
+    from tasks.grade.graders import Graders
+    from tasks.grade.judge import JudgeCall
+    from tasks.tools.base import Tool
+    from warehouse.ledger import StoredRequest
+
+
+class ProvidersClosedError(Exception):
+    """Every pair that could answer belongs to a provider that a fatal error closed."""
+
+
+class Answerer:
+    """Answers items of one run.
+
+    Args:
+        cashier: pays for calls.
+        tools: running tools by pool key.
+        graders: grade the answers of labelled rows.
+        fallbacks: how many further pairs may be tried after the first one failed.
+        seed: sent to the providers.
+        judge: key of the pool model that judges answers, for rows whose grader is `judge`.
+    """
+
+    def __init__(
+        self,
+        cashier: Cashier,
+        *,
+        tools: Mapping[str, Tool],
+        graders: Graders,
+        fallbacks: int,
+        seed: int,
+        judge: str | None = None,
+    ) -> None:
+        self._cashier = cashier
+        self._tools = tools
+        self._graders = graders
+        self._fallbacks = fallbacks
+        self._seed = seed
+        self._judge = judge
+
+    async def answer(
+        self, item: Item, chunk_id: str, stored: Mapping[str, StoredRequest]
+    ) -> ItemResult:
+        """Answer and grade one item.
+
+        Raises:
+            ProvidersClosedError: no candidate's provider is open any more; the item is untouched.
+        """
+        began = self._cashier.clock.monotonic()
+        result, response = await self._try_pairs(item, chunk_id, stored)
+        if result.status == "answered" and item.query.reference is not None:
+            await self._grade(result, response, chunk_id, stored)
+        result.duration_s = self._cashier.clock.monotonic() - began
+        return result
+
+    async def _try_pairs(
+        self, item: Item, chunk_id: str, stored: Mapping[str, StoredRequest]
+    ) -> tuple[ItemResult, ChatResponse | None]:
+        result = ItemResult(item, "failed")
+        pairs = self._cashier.pool.pairs
+        candidates = [c for c in item.candidates if self._cashier.open_for(pairs[c].model)]
+        for index in candidates[: 1 + self._fallbacks]:
+            calls = self._calls(item, index, chunk_id, stored)
+            result.tried.append(index)
+            result.pair = index
+            try:
+                execution = await execute(
+                    item.query,
+                    pairs[index],
+                    pool=self._cashier.pool,
+                    tools=self._tools,
+                    calls=calls,
+                    seed=self._seed,
+                )
+            except BudgetExhaustedError:
+                result.status = "skipped_budget"
+                result.error_type = "budget"
+                result.error_message = "the next call could have passed the budget's cap"
+                return result, None
+            except CallError as error:
+                result.error_type, result.error_message = error.error_type, str(error)
+                if error.error_type == "in_doubt" and not self._cashier.resend:
+                    result.status = "in_doubt"
+                    return result, None
+                continue
+            finally:
+                result.attempts.extend(calls.attempts)
+            result.status, result.answer = "answered", execution.answer
+            result.error_type = result.error_message = None
+            return result, execution.response
+        if not any(self._cashier.open_for(pairs[c].model) for c in item.candidates):
+            raise ProvidersClosedError
+        return result, None
+
+    def _calls(
+        self, item: Item, index: int, chunk_id: str, stored: Mapping[str, StoredRequest]
+    ) -> PairCalls:
+        pair = self._cashier.pool.pairs[index]
+        return PairCalls(self._cashier, item.query, pair, chunk_id, stored, item.round)
+
+    async def _grade(
+        self,
+        result: ItemResult,
+        response: ChatResponse | None,
+        chunk_id: str,
+        stored: Mapping[str, StoredRequest],
+    ) -> None:
+        reference = result.item.query.reference
+        if reference is None or result.answer is None:
+            return
+        if reference.grader == "recorded":
+            result.grade = recorded_grade(response)
+            return
+        question = result.item.query.prompt
+        judge = self._judge_call(result, chunk_id, stored)
+        try:
+            if reference.grader == "judge" and judge is not None:
+                result.grade = await grade_judge(result.answer, reference, question, judge)
+            else:
+                result.grade = await self._graders.grade(
+                    result.answer, reference, question=question
+                )
+        except BudgetExhaustedError:
+            result.status = "skipped_budget"
+            result.error_type = "budget"
+            result.error_message = "judging the answer could have passed the budget's cap"
+
+    def _judge_call(
+        self, result: ItemResult, chunk_id: str, stored: Mapping[str, StoredRequest]
+    ) -> JudgeCall | None:
+        key = self._judge
+        if key is None:
+            return None
+        spec = self._cashier.pool.models[key]
+        calls = PairCalls(
+            self._cashier,
+            result.item.query,
+            Pair(key, "judge"),
+            chunk_id,
+            stored,
+            result.item.round,
+        )
+
+        async def ask(prompt: str) -> str:
+            request = ChatRequest(
+                model=spec.name,
+                messages=(Message("user", prompt),),
+                max_output_tokens=spec.limits.max_output_tokens,
+                origin=CallOrigin(result.item.query.query_id, key, "judge"),
+                seed=self._seed,
+                timeout_s=spec.limits.timeout_s,
+            )
+            try:
+                return (await calls.chat(request)).text
+            finally:
+                result.attempts.extend(calls.attempts)
+                calls.attempts.clear()
+
+        return ask
+
+
+def recorded_grade(response: ChatResponse | None) -> Grade:
+    """The score a recorded table carries for this answer; null there is unscored."""
+    if response is None or response.recorded is None or response.recorded.score is None:
+        return Grade(None, "recorded", "1", "the recorded table carries no score for this cell")
+    return Grade(response.recorded.score, "recorded", "1")

@@ -1,0 +1,207 @@
+"""Working one chunk: items in, committed files out.
+
+Everything a chunk did is either in the ledger (claims and settlements, durable as they happen) or
+in its committed files; nothing else survives a crash and nothing else is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.batch.answer import Answerer, ProvidersClosedError
+from tasks.batch.item import Item, ItemResult, ItemSource
+from tasks.batch.rows import RowContext, Tables, chunk_tables
+from warehouse.checks import check_chunk
+from warehouse.commits import verify, write_file
+from warehouse.fault_points import fault_point
+from warehouse.ledger import ChunkCounts, Ledger, StoredRequest
+from warehouse.tables import to_arrow
+
+if TYPE_CHECKING:
+    from tasks.call.clock import Clock
+
+
+class ChunkReport(NamedTuple):
+    """How one chunk ended."""
+
+    chunk_id: str
+    counts: ChunkCounts
+    complete: bool
+    closed: bool
+    """Whether every provider was closed by a fatal error while it was worked."""
+
+
+@dataclass(slots=True)
+class ChunkWorker:
+    """Works chunks of one run; safe to work several at a time in one event loop.
+
+    Attributes:
+        slots: rows in flight over all chunks, first come first served.
+        stopping: whether the user asked to stop; rows not begun are left for later.
+        on_row: told of every row that ends.
+        shared: columns that every row shares but the chunk's own id and time.
+    """
+
+    root: Path
+    run_id: str
+    kind: str
+    source: ItemSource
+    ledger: Ledger
+    answerer: Answerer
+    slots: asyncio.Semaphore
+    stopping: Callable[[], bool]
+    on_row: Callable[[ItemResult], None]
+    shared: RowContext
+    clock: Clock
+    code_version: str
+    hold_doubts: bool
+
+    async def work(self, chunk_id: str) -> ChunkReport:
+        """Work one chunk from wherever it stands to a commit.
+
+        Raises:
+            WarehouseError: its files could not be written or its earlier ones not read.
+        """
+        todo, earlier, stored = await asyncio.to_thread(self._prepare, chunk_id)
+        closed = asyncio.Event()
+        results = await self._answer_all(todo, chunk_id, stored, closed)
+        if not any(result.tried for result in results) and not earlier:
+            # Stopped before the first row: there is nothing to say about this chunk yet.
+            return ChunkReport(chunk_id, ChunkCounts(), False, closed.is_set())
+        return await asyncio.to_thread(self._commit, chunk_id, results, earlier, closed.is_set())
+
+    def _prepare(self, chunk_id: str) -> tuple[list[Item], Tables, dict[str, StoredRequest]]:
+        items = self.source.load(chunk_id)
+        earlier, done = self._earlier(chunk_id)
+        rounds = self.ledger.rounds(self.run_id, chunk_id)
+        todo = []
+        for item in items:
+            round_, round_done = rounds.get(item.query.query_id, (0, True))
+            if item.key in done and round_done:
+                continue
+            todo.append(replace(item, round=round_))
+        stored = {
+            request.request_id: request
+            for request in self.ledger.requests(self.run_id, chunk_id=chunk_id)
+        }
+        return todo, earlier, stored
+
+    def _earlier(self, chunk_id: str) -> tuple[Tables, set[str]]:
+        """Committed rows of an earlier generation and the keys of items they finish."""
+        import pyarrow.parquet as pq
+
+        tables: Tables = {}
+        for record in self.ledger.commits(run_id=self.run_id, chunk_id=chunk_id):
+            verify(self.root, record)
+            tables[record.table] = pq.read_table(
+                self.root / record.path, partitioning=None
+            ).to_pylist()
+        if self.kind == "profile":
+            return tables, {
+                f"{row['query_id']}|{row['pair_id']}"
+                for row in tables.get("outcomes", [])
+                if row["error_type"] is None
+            }
+        finished = {"answered", "failed"} | ({"in_doubt"} if self.hold_doubts else set())
+        return tables, {
+            row["query_id"] for row in tables.get("answers", []) if row["status"] in finished
+        }
+
+    async def _answer_all(
+        self,
+        items: Sequence[Item],
+        chunk_id: str,
+        stored: Mapping[str, StoredRequest],
+        closed: asyncio.Event,
+    ) -> list[ItemResult]:
+        exhausted = asyncio.Event()
+
+        async def one(item: Item) -> ItemResult:
+            async with self.slots:
+                if closed.is_set():
+                    return ItemResult(item, "skipped_provider", error_type="provider_closed")
+                if exhausted.is_set():
+                    return ItemResult(item, "skipped_budget", error_type="budget")
+                if self.stopping():
+                    return ItemResult(item, "skipped_cancelled", error_type="cancelled")
+                try:
+                    result = await self.answerer.answer(item, chunk_id, stored)
+                except ProvidersClosedError:
+                    closed.set()
+                    return ItemResult(item, "skipped_provider", error_type="provider_closed")
+            if result.status == "skipped_budget":
+                exhausted.set()
+            if result.finished:
+                self.on_row(result)
+            return result
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(item)) for item in items]
+        except BaseExceptionGroup as group_error:
+            # Rows do not fail by exceptions, so all of these have one cause: say that one.
+            raise _first(group_error) from group_error
+        return [task.result() for task in tasks]
+
+    def _commit(
+        self, chunk_id: str, results: Sequence[ItemResult], earlier: Tables, closed: bool
+    ) -> ChunkReport:
+        context = replace(self.shared, chunk_id=chunk_id, now=self.clock.now())
+        rows = chunk_tables(results, earlier, context)
+        data = {name: to_arrow(name, table) for name, table in rows.items()}
+        check_chunk(data)
+        counts = _counts(rows, results, self.kind)
+        complete = all(result.finished for result in results)
+        generation = self.ledger.generation(self.run_id, chunk_id)
+        file_id = chunk_id if generation == 0 else f"{chunk_id}.g{generation}"
+        records = [
+            replace(
+                write_file(
+                    self.root,
+                    table=name,
+                    run_id=self.run_id,
+                    chunk_id=file_id,
+                    data=table,
+                    code_version=self.code_version,
+                    now=context.now,
+                ),
+                chunk_id=chunk_id,
+            )
+            for name, table in data.items()
+            if table.num_rows
+        ]
+        fault_point("before_commit")
+        finished = [r.item.query.query_id for r in results if r.finished and r.status != "in_doubt"]
+        self.ledger.commit_chunk(
+            self.run_id,
+            chunk_id,
+            records=records,
+            counts=counts,
+            complete=complete,
+            finished=finished if self.kind == "route" else (),
+        )
+        self.ledger.finish_rounds(self.run_id, chunk_id, finished)
+        fault_point("after_commit")
+        return ChunkReport(chunk_id, counts, complete, closed)
+
+
+def _counts(rows: Tables, results: Sequence[ItemResult], kind: str) -> ChunkCounts:
+    if kind == "profile":
+        failed = sum(1 for row in rows["outcomes"] if row["error_type"] is not None)
+        skipped = sum(1 for result in results if not result.finished)
+        return ChunkCounts(len(rows["outcomes"]) - failed, failed, skipped, 0)
+    status = [row["status"] for row in rows["answers"]]
+    return ChunkCounts(
+        status.count("answered"),
+        status.count("failed"),
+        sum(1 for one in status if one.startswith("skipped")),
+        status.count("in_doubt"),
+    )
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,1 @@
+"""Chat clients: one async verb, `complete`, over HTTP, recorded, simulated or scripted."""

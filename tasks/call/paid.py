@@ -1,0 +1,390 @@
+"""Paying for calls: claim in the ledger before, settle after, replay what is settled.
+
+One loop, the only one that ever sends a request twice:
+
+1. A request the ledger has settled or given up is replayed from it; nothing is sent.
+2. A request in doubt (sent, fate unknown) is sent again once, under the same idempotency key, if
+   the user allows it; its first charge stays beside the second.
+3. Otherwise: reserve the worst case in the budget, wait for the model's limiter, claim durably,
+   send, settle durably. Refused requests wait and try again; `Retry-After` is a floor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from profiles.prices import call_cost, worst_case_cost
+from tasks.call.attempts import attempt_row, orphan_rows
+from tasks.call.errors import CallError, FatalError, Fate, RetryableError, RowError
+from tasks.call.paid_tools import run_tool
+from tasks.call.request_key import request_id, request_key
+from tasks.call.stored import pack, unpack
+from warehouse.fault_points import fault_point
+from warehouse.ledger import Claim, Doubt, Failure, Refusal, Settlement
+from warehouse.money import to_nano
+
+if TYPE_CHECKING:
+    import random
+
+    from profiles.pool import ModelSpec, Pair, Pool
+    from tasks.call.base import ChatClient, ChatRequest, ChatResponse, Usage
+    from tasks.call.clock import Clock
+    from tasks.call.limiter import ModelLimiter, Slot
+    from tasks.call.retry import RetryPolicy
+    from tasks.query import Query
+    from tasks.tools.base import Tool, ToolResult
+    from warehouse.budget import Budget
+    from warehouse.ledger import LedgerWriter, StoredRequest
+
+RATE_LIMIT_PATIENCE = 5
+"""So many times more tries where the provider only says "not now": it costs nothing to wait, and a
+fallback to another pair costs accuracy or money."""
+MAX_SENDS_IN_DOUBT = 2
+"""A request of unknown fate is sent at most once more."""
+
+
+@dataclass(slots=True)
+class Cashier:
+    """Everything one batch run needs to pay for calls.
+
+    Attributes:
+        resend: whether a request in doubt may be sent once more.
+        note_sent: told the id of every request in the instant before it leaves.
+        closed: providers that a fatal error closed, with that error.
+    """
+
+    run_id: str
+    pool: Pool
+    clients: Mapping[str, ChatClient]
+    ledger: LedgerWriter
+    budget: Budget
+    limiter: ModelLimiter
+    retry: RetryPolicy
+    clock: Clock
+    rng: random.Random
+    resend: bool = True
+    closed: dict[str, FatalError] = field(default_factory=dict)
+    note_sent: Callable[[str], None] = lambda _request_id: None
+    on_charge: Callable[[int], None] = lambda _nano: None
+    _ahead: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+
+    def ahead(self, model_key: str) -> asyncio.Semaphore:
+        """Turns to claim ahead of a free connection, so that none idles while a claim is written.
+
+        As many as connections: the log of sent requests tells a claim that waited from one that
+        left, so that a kill puts none of them into doubt.
+        """
+        if model_key not in self._ahead:
+            limits = self.pool.models[model_key].limits
+            self._ahead[model_key] = asyncio.Semaphore(limits.concurrency)
+        return self._ahead[model_key]
+
+    def open_for(self, model_key: str) -> bool:
+        """Whether requests to this model may still be sent."""
+        if not self.closed:
+            return True
+        spec = self.pool.models[model_key]
+        return not (self.closed.keys() & {_account(spec), f"model:{model_key}"})
+
+    def close(self, model_key: str, error: FatalError) -> None:
+        """Stop sending to the account behind a model, or to that model alone if only it is gone."""
+        own = error.error_type == "model_not_found"
+        self.closed[f"model:{model_key}" if own else _account(self.pool.models[model_key])] = error
+
+
+def _account(spec: ModelSpec) -> str:
+    return f"account:{spec.provider}|{spec.endpoint}|{spec.api_key_env}"
+
+
+@dataclass(slots=True)
+class PairCalls:
+    """The calls of one pair on one query, in order; collects a row for every attempt.
+
+    Attributes:
+        stored: what the ledger knows of this query's requests, by request id.
+        round: 0, or how often the user asked to retry this query.
+        attempts: rows for the `attempts` table, in the order they happened.
+    """
+
+    cashier: Cashier
+    query: Query
+    pair: Pair
+    chunk_id: str
+    stored: Mapping[str, StoredRequest]
+    round: int = 0
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    calls: int = 0
+
+    async def chat(self, request: ChatRequest, *, model_key: str | None = None) -> ChatResponse:
+        """Send one request, or replay it.
+
+        Raises:
+            CallError: no answer is to be had; retryable ones have been retried.
+            BudgetExhaustedError: the call does not fit the budget; nothing was sent.
+        """
+        index = self.calls
+        self.calls += 1
+        identity = request_id(
+            self.cashier.run_id, self.query.query_id, self.pair.pair_id, index, self.round
+        )
+        call = _Call(self, model_key or self.pair.model, index, identity)
+        call.request = replace(request, idempotency_key=identity)
+        call.key = request_key(request)
+        return await call.run(self.stored.get(identity))
+
+    async def tool(
+        self, tool: Tool, tool_key: str, arguments: Mapping[str, Any], tool_call_id: str | None
+    ) -> ToolResult:
+        """Run a tool; a priced one is claimed and settled like a request.
+
+        Raises:
+            BudgetExhaustedError: the tool's price does not fit the budget.
+        """
+        index = self.calls
+        self.calls += 1
+        return await run_tool(self, tool, tool_key, arguments, tool_call_id, index)
+
+
+class _Call:
+    """One request on its way; `rows` are its attempts so far."""
+
+    request: ChatRequest
+    key: str
+
+    def __init__(self, owner: PairCalls, model_key: str, index: int, identity: str) -> None:
+        self.owner = owner
+        self.cashier = owner.cashier
+        self.model_key = model_key
+        self.spec = owner.cashier.pool.models[model_key]
+        self.index = index
+        self.identity = identity
+        self.rows: list[dict[str, Any]] = []
+        self.doubts = 0
+
+    async def run(self, stored: StoredRequest | None) -> ChatResponse:
+        replayed = self._replay(stored)
+        if replayed is not None:
+            return replayed
+        first = len(self.rows)
+        try:
+            return await self._send_until_answered()
+        finally:
+            self.owner.attempts.extend(self.rows[first:])
+
+    def _replay(self, stored: StoredRequest | None) -> ChatResponse | None:
+        if stored is None:
+            return None
+        record = unpack(stored.payload)
+        self.doubts = stored.doubts
+        self.rows = [*record.attempts, *orphan_rows(self.owner, self, stored, record.attempts)]
+        self.owner.attempts.extend(self.rows)
+        if stored.state == "settled" and record.response is not None:
+            return record.response
+        if stored.state in ("settled", "failed"):
+            raise record.error or RowError(
+                f"request {self.identity} ended without an answer",
+                error_type="no_answer",
+                fate=Fate.REFUSED,
+            )
+        if stored.state == "in_doubt":
+            self._check_doubt()
+        return None
+
+    def _check_doubt(self, cause: CallError | None = None) -> None:
+        if self.cashier.resend and self.doubts < MAX_SENDS_IN_DOUBT:
+            return
+        raise RowError(
+            f"request {self.identity} was sent and its answer never came; it may have been "
+            "charged, so it is not sent again (atlas runs show --in-doubt lists it)",
+            error_type="in_doubt",
+            fate=Fate.UNKNOWN,
+        ) from cause
+
+    async def _send_until_answered(self) -> ChatResponse:
+        failures = 0
+        while True:
+            self._check_open()
+            try:
+                return await self._send_once()
+            except RetryableError as error:
+                failures += 1
+                if error.fate is Fate.UNKNOWN:
+                    self._check_doubt(error)
+                elif failures >= self._patience(error):
+                    await self._give_up(error)
+                delay = self.cashier.retry.delay_s(failures, error.retry_after_s, self.cashier.rng)
+                await self.cashier.clock.sleep(delay)
+
+    def _patience(self, error: RetryableError) -> int:
+        """Tries before giving up: a provider that only asks to wait is waited for longer."""
+        tries = self.cashier.retry.max_tries
+        return tries * RATE_LIMIT_PATIENCE if error.error_type == "rate_limited" else tries
+
+    def _check_open(self) -> None:
+        if self.cashier.open_for(self.model_key):
+            return
+        raise FatalError(
+            f"model {self.model_key!r} is closed for the rest of this run after a fatal error",
+            error_type="provider_closed",
+            fate=Fate.REFUSED,
+        )
+
+    async def _send_once(self) -> ChatResponse:
+        cashier = self.cashier
+        tokens = estimate_tokens(self.request)
+        worst = worst_case_cost(tokens, self.request.max_output_tokens, self.spec.prices)
+        reserved = to_nano(worst) or 0
+        await cashier.budget.reserve(reserved)
+        charged = 0
+        try:
+            queued = cashier.clock.monotonic()
+            turn = cashier.ahead(self.model_key)
+            await turn.acquire()
+            waiting = True
+            try:
+                await self._claim(reserved)
+                slots = cashier.limiter.slot(
+                    self.model_key, tokens + self.request.max_output_tokens
+                )
+                async with slots as slot:
+                    turn.release()
+                    waiting = False
+                    cashier.note_sent(self.identity)
+                    started, began = cashier.clock.now(), cashier.clock.monotonic()
+                    response, error = await self._complete()
+                    duration = cashier.clock.monotonic() - began
+                    self._tell_limiter(slot, response, error)
+            finally:
+                if waiting:
+                    turn.release()
+            fault_point("after_call")
+            # Whoever waited for this connection sends first; the bookkeeping can be done meanwhile.
+            await asyncio.sleep(0)
+            row = attempt_row(
+                self.owner,
+                self,
+                response=response,
+                error=error,
+                cost_usd=self._charge(response, error, reserved),
+                started_at=started,
+                duration_s=duration,
+                queue_s=began - queued,
+            )
+            self.rows.append(row)
+            charged = to_nano(row["cost_usd"]) or 0
+            fault_point("before_settle")
+            await self._record(response, error, row["cost_usd"], charged)
+        finally:
+            await cashier.budget.settle(reserved, charged)
+        if error is not None:
+            raise error
+        assert response is not None
+        return response
+
+    async def _complete(self) -> tuple[ChatResponse | None, CallError | None]:
+        try:
+            return await self.cashier.clients[self.model_key].complete(self.request), None
+        except CallError as error:
+            return None, error
+
+    async def _claim(self, reserved: int) -> None:
+        fault_point("before_claim")
+        await self.cashier.ledger.write(
+            Claim(
+                request_id=self.identity,
+                run_id=self.cashier.run_id,
+                chunk_id=self.owner.chunk_id,
+                query_id=self.owner.query.query_id,
+                pair_id=self.owner.pair.pair_id,
+                call_index=self.index,
+                request_key=self.key,
+                reserved_nano=reserved,
+                at=self.cashier.clock.now(),
+            )
+        )
+        fault_point("after_claim")
+
+    def _tell_limiter(
+        self,
+        slot: Slot,
+        response: ChatResponse | None,
+        error: CallError | None,
+    ) -> None:
+        usage = response.usage if response is not None else error.usage if error else None
+        if usage is not None and usage.input_tokens is not None:
+            slot.used(usage.input_tokens + (usage.output_tokens or 0))
+        elif error is not None and error.fate is Fate.REFUSED:
+            slot.used(0)
+        if error is not None and error.error_type == "rate_limited":
+            self.cashier.limiter.rate_limited(self.model_key, error.retry_after_s)
+        elif response is not None:
+            self.cashier.limiter.succeeded(self.model_key)
+
+    def _charge(
+        self, response: ChatResponse | None, error: CallError | None, reserved: int
+    ) -> Decimal | None:
+        if response is not None:
+            if response.recorded is not None:
+                return response.recorded.cost_usd
+            return self._price(response.usage)
+        assert error is not None
+        if error.fate is Fate.REFUSED:
+            return Decimal(0)
+        if error.fate is Fate.ANSWERED and error.usage is not None:
+            return self._price(error.usage)
+        return Decimal(reserved).scaleb(-9) if self.spec.prices.known else None
+
+    def _price(self, usage: Usage) -> Decimal | None:
+        return call_cost(
+            usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, self.spec.prices
+        )
+
+    async def _record(
+        self,
+        response: ChatResponse | None,
+        error: CallError | None,
+        cost: Decimal | None,
+        charged: int,
+    ) -> None:
+        now = self.cashier.clock.now()
+        if response is not None or (error is not None and error.fate is Fate.ANSWERED):
+            payload = pack(self.rows, response=response, error=error)
+            entry: Settlement | Doubt | Refusal | Failure = Settlement(
+                self.identity, to_nano(cost), payload, now
+            )
+        else:
+            assert error is not None
+            payload = pack(self.rows, error=error)
+            if error.fate is Fate.UNKNOWN:
+                self.doubts += 1
+                entry = Doubt(self.identity, f"{error.error_type}: {error}", payload, now)
+            elif isinstance(error, RetryableError):
+                entry = Refusal(self.identity, payload, now)
+            else:
+                entry = Failure(self.identity, payload, now)
+                if isinstance(error, FatalError):
+                    self.cashier.close(self.model_key, error)
+                    # A closed provider can be opened again by a person: leave it claimable.
+                    entry = Refusal(self.identity, payload, now)
+        await self.cashier.ledger.write(entry)
+        self.cashier.on_charge(charged)
+
+    async def _give_up(self, error: CallError) -> None:
+        await self.cashier.ledger.write(
+            Failure(self.identity, pack(self.rows, error=error), self.cashier.clock.now())
+        )
+        raise error
+
+
+def estimate_tokens(request: ChatRequest) -> int:
+    """Upper bound of a request's input tokens: a token is never shorter than one UTF-8 byte."""
+    text = sum(len(message.content.encode()) + 8 for message in request.messages)
+    calls = sum(len(c.arguments) + len(c.name) + 16 for m in request.messages for c in m.tool_calls)
+    functions = sum(
+        len(f.name) + len(f.description) + len(str(f.parameters)) for f in request.functions
+    )
+    return text + calls + functions + 8

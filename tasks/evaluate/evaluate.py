@@ -1,0 +1,242 @@
+"""Evaluating routers: fit on `train`, route `test` and `ood` as real backlogs, compare.
+
+Definitions. Pairs are sorted by model, then tool. *micro* is the mean score over all questions of
+a split, *macro* the unweighted mean over datasets of the mean inside each. An unscored outcome is
+left out of every training mean and counts 0 when its pair is chosen. Mean cost is over chosen rows
+of recorded cost. Intervals are percentiles of a paired bootstrap (`tasks.report.comparison`).
+
+`random` is routed like every other router, but its figures are the exact expectation of a uniform
+draw; what the routed draw came to stands beside them as `…_realised`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.batch.equip import equipment
+from tasks.batch.stop import StopFlag
+from tasks.evaluate.backlog import Site, SplitBacklog, route_split, stage_split
+from tasks.evaluate.fit import Knowledge
+from tasks.evaluate.measure import Measured, SplitResult, expectation, read_back, realised
+from tasks.evaluate.router_names import BASELINE, DEFAULT_ROUTERS, RouterChoice, read_routers
+from tasks.evaluate.table import OutcomeTable, read_table, recorded_pool
+from warehouse.ledger import open_ledger
+
+if TYPE_CHECKING:
+    from tasks.batch.spec import WrapChunk
+    from tasks.embedder import CachedEmbedder
+    from tasks.evaluate.backlog import Routed
+    from tasks.report.facts import EvaluationFacts
+
+_DRAW = "random (one draw)"
+"""The routed draw, in a comparison that holds the expectation under `random`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateJob:
+    """What to evaluate and how; most fields are those of `flows.settings.EvaluateSettings`.
+
+    Attributes:
+        directory: folder of `queries.parquet` and `outcomes.parquet`.
+        root: embeddings are kept under it, for the next evaluation too.
+        routers: names, see `tasks.evaluate.router_names`.
+        seed: of random draws and of the product's KMeans.
+        kmeans_seed: of the KMeans of `cluster-plain`; the reference figures have 42.
+        keep: warehouse of the routed backlogs; None is a folder that is removed at the end.
+        draws: of the bootstrap behind every interval.
+    """
+
+    directory: Path
+    root: Path
+    routers: tuple[str, ...] = DEFAULT_ROUTERS
+    alpha: float = 0.0
+    clusters: int = 8
+    seed: int = 0
+    kmeans_seed: int = 42
+    encoder: str = "minilm"
+    encoder_dtype: str = "float32"
+    keep: Path | None = None
+    chunk_size: int = 500
+    concurrency: int = 1024
+    draws: int = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Every router on every held-out split."""
+
+    job: EvaluateJob
+    table: OutcomeTable
+    encoder_fingerprint: str | None
+    results: tuple[SplitResult, ...]
+
+    def as_json(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """`{router: {split: figures}}`, see `SplitResult.as_json`."""
+        plain: dict[str, dict[str, dict[str, Any]]] = {}
+        for result in self.results:
+            plain.setdefault(result.choice.name, {})[result.split] = result.as_json()
+        return plain
+
+    def facts(self) -> EvaluationFacts:
+        """What the table for people is made from."""
+        from tasks.report.facts import EvaluationFacts, RouterFacts
+
+        named = {result.choice.name for result in self.results}
+        return EvaluationFacts(
+            title=f"evaluate {self.table.name} · alpha {self.job.alpha:g}",
+            baseline=BASELINE if BASELINE in named else None,
+            routers=tuple(
+                RouterFacts(
+                    router=result.choice.name,
+                    split=result.split,
+                    score=result.score,
+                    cost_usd=result.bill.cost_usd,
+                    calls=result.bill.calls,
+                    decisions_per_s=result.routed.decisions_per_s,
+                    told=result.choice.told,
+                )
+                for result in self.results
+            ),
+        )
+
+
+async def evaluate(
+    job: EvaluateJob,
+    *,
+    env: Mapping[str, str],
+    note: Callable[[str], None] = lambda _text: None,
+    stop: StopFlag | None = None,
+    wrap: WrapChunk = lambda work: work,
+) -> Evaluation:
+    """Fit every router on `train` and route every held-out split through each.
+
+    Args:
+        job: what to evaluate.
+        env: passed on to whoever looks up keys; recorded models have none.
+        note: told in a sentence what is being done.
+        stop: asked before every row.
+        wrap: wraps the work of a chunk, in a Prefect task for example.
+
+    Raises:
+        RecordedTableError: the table cannot be used, or a chosen outcome was never recorded.
+        RouterError, ProfileError, EmbeddingError: a router cannot be had or fitted.
+        EvaluationStoppedError: it was stopped by hand.
+        WarehouseError: a folder cannot be written.
+    """
+    choices = read_routers(
+        job.routers, clusters=job.clusters, seed=job.seed, kmeans_seed=job.kmeans_seed
+    )
+    table = read_table(job.directory)
+    pool = recorded_pool(table, concurrency=job.concurrency)
+    with _embedder(job, choices) as embedder, _warehouse(job.keep) as root:
+        knowledge = Knowledge(table, pool, embedder, note)
+        ledger = open_ledger(root)
+        try:
+            async with equipment(
+                pool, env=env, seed=job.seed, clients=dict.fromkeys(pool.models, table.client)
+            ) as tools:
+                site = Site(
+                    root=root,
+                    ledger=ledger,
+                    pool=pool,
+                    equipment=tools,
+                    embed=embedder or _no_embedding,
+                    alpha=job.alpha,
+                    seed=job.seed,
+                    concurrency=job.concurrency,
+                    stop=stop or StopFlag(),
+                    wrap=wrap,
+                )
+                results: list[SplitResult] = []
+                for split in table.held_out:
+                    knowledge.embed_split(split)
+                    backlog = stage_split(table, split, root, chunk_size=job.chunk_size)
+                    results += await _compare(job, site, knowledge, backlog, choices, note)
+        finally:
+            ledger.close()
+        fingerprint = None if embedder is None else embedder.fingerprint
+    ordered = [result for choice in choices for result in results if result.choice is choice]
+    return Evaluation(job, table, fingerprint, tuple(ordered))
+
+
+async def _compare(
+    job: EvaluateJob,
+    site: Site,
+    knowledge: Knowledge,
+    backlog: SplitBacklog,
+    choices: tuple[RouterChoice, ...],
+    note: Callable[[str], None],
+) -> list[SplitResult]:
+    """Route one split through every router, then compare what was committed."""
+    from tasks.report.comparison import compare
+
+    routed: dict[str, Routed] = {}
+    measured: dict[str, Measured] = {}
+    for choice in choices:
+        name = choice.name
+        note(f"{backlog.split}: {len(backlog.place):,} questions through {name}")
+        profile = knowledge.profile(choice.clusters)
+        routed[name] = await route_split(
+            backlog, choice, choice.build(profile), profile_id=profile.profile_id, site=site
+        )
+        measured[name] = read_back(site.root, backlog, routed[name].run_id)
+    drawn = measured.get("random")
+    if drawn is not None:
+        measured["random"] = expectation(backlog, site.pool.pairs)
+        measured[_DRAW] = drawn
+    compared = compare(
+        {name: one.scores for name, one in measured.items()},
+        backlog.table.rows(backlog.split).get_column("dataset").to_list(),
+        BASELINE if BASELINE in measured else None,
+        draws=job.draws,
+    )
+    return [
+        SplitResult(
+            choice=choice,
+            split=backlog.split,
+            score=compared.routers[choice.name],
+            scores=measured[choice.name].scores,
+            bill=measured[choice.name].bill,
+            routed=routed[choice.name],
+            realised=realised(drawn, compared, _DRAW)
+            if drawn is not None and choice.kind == "random"
+            else None,
+        )
+        for choice in choices
+    ]
+
+
+def _no_embedding(_texts: object) -> Any:  # noqa: ANN401
+    raise AssertionError("no router of this evaluation looks at texts")
+
+
+@contextmanager
+def _embedder(
+    job: EvaluateJob, choices: tuple[RouterChoice, ...]
+) -> Iterator[CachedEmbedder | None]:
+    """The encoder with its cache, closed at the end; None where no router looks at texts."""
+    if not any(choice.needs_embeddings for choice in choices):
+        yield None
+        return
+    from tasks.embedder import cached_embedder
+
+    embedder = cached_embedder(job.root, job.encoder, dtype=job.encoder_dtype)
+    try:
+        yield embedder
+    finally:
+        embedder.close()
+
+
+@contextmanager
+def _warehouse(keep: Path | None) -> Iterator[Path]:
+    """The folder of the routed backlogs; a temporary one is removed at the end."""
+    if keep is not None:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="atlas-evaluate-") as folder:
+        yield Path(folder)

@@ -1,0 +1,1 @@
+"""Simulated models and the embedded OpenAI-compatible server they are served by."""

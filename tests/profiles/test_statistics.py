@@ -1,0 +1,193 @@
+"""Statistics of every cell: hand-computed, vectorised, and never counting unscored as wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profiles.errors import ProfileError
+from profiles.outcomes import OutcomeMatrices
+from profiles.statistics import (
+    PRIOR_RANGE,
+    cluster_statistics,
+    moment_prior_strength,
+    shrunk_means,
+    wilson,
+)
+
+NAN = float("nan")
+
+
+def outcomes(scores: object, **values: object) -> OutcomeMatrices:
+    matrix = np.array(scores, float)
+    nothing = np.full(matrix.shape, NAN)
+    filled = {name: np.array(value) for name, value in values.items()}
+    return replace(
+        OutcomeMatrices(
+            matrix,
+            nothing,
+            nothing,
+            nothing,
+            nothing,
+            np.isfinite(matrix),
+            np.isnan(nothing) & False,
+        ),
+        **filled,
+    )
+
+
+def test_means_and_counts_by_cluster_and_overall():
+    scores = [[1, 0], [0, NAN], [1, 1], [1, 0.5]]
+    found = outcomes(scores, observed=np.ones((4, 2), bool))
+
+    stats = cluster_statistics(np.array([0, 0, 1, 1]), 2, found)
+
+    assert [[2, 2], [2, 2], [4, 4]] == stats.n.tolist()
+    assert [[2, 1], [2, 2], [4, 3]] == stats.n_scored.tolist()
+    np.testing.assert_allclose([[0.5, 0], [1, 0.75], [0.75, 0.5]], stats.score_mean)
+
+
+def test_an_unscored_outcome_changes_the_count_and_nothing_else():
+    with_unscored = cluster_statistics(
+        np.array([0, 0]), 1, outcomes([[1.0], [NAN]], observed=[[True], [True]])
+    )
+    without = cluster_statistics(np.array([0]), 1, outcomes([[1.0]]))
+
+    assert [2, 1] == [with_unscored.n[0, 0], without.n[0, 0]]
+    assert 1.0 == with_unscored.score_mean[0, 0]
+    for name in ("score_mean", "score_low", "score_high", "score_shrunk"):
+        assert getattr(without, name).tolist() == getattr(with_unscored, name).tolist()
+
+
+def test_costs_tokens_durations_and_errors():
+    found = outcomes(
+        np.ones((4, 1)),
+        costs_usd=[[1.0], [3.0], [NAN], [8.0]],
+        input_tokens=[[10.0], [20.0], [30.0], [NAN]],
+        output_tokens=[[1.0], [2.0], [3.0], [4.0]],
+        durations_s=[[1.0], [2.0], [3.0], [4.0]],
+        failed=[[False], [True], [False], [False]],
+    )
+
+    stats = cluster_statistics(np.array([0, 0, 1, 1]), 2, found)
+
+    np.testing.assert_allclose([[2], [8], [4]], stats.cost_mean_usd)
+    np.testing.assert_allclose([[2.8], [8], [7]], stats.cost_p90_usd)
+    np.testing.assert_allclose([[15], [30], [20]], stats.input_tokens_mean)
+    np.testing.assert_allclose([[1.5], [3.5], [2.5]], stats.output_tokens_p50)
+    np.testing.assert_allclose([[1.95], [3.95], [3.85]], stats.duration_p95_s)
+    np.testing.assert_allclose([[0.5], [0], [0.25]], stats.error_rate)
+
+
+def test_an_empty_cluster_and_a_pair_never_run_are_unknown_not_zero():
+    stats = cluster_statistics(np.array([0]), 2, outcomes([[1.0, NAN]]))
+
+    assert np.isnan(stats.score_mean[1]).all()
+    assert np.isnan(stats.cost_mean_usd).all()
+    assert [0.0, 1.0] == [stats.score_low[1, 0], stats.score_high[1, 0]]
+    assert 1.0 == stats.score_shrunk[1, 0]
+    assert np.isnan(stats.score_shrunk[:, 1]).all()
+
+
+cells = st.lists(
+    st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=3, max_size=3), min_size=1, max_size=30
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells, st.integers(0, 2**32))
+def test_quantiles_are_numpys_on_the_known_values(rows, seed):
+    values = np.array(rows, float)
+    labels = np.random.default_rng(seed).integers(3, size=len(values))
+
+    stats = cluster_statistics(labels, 3, outcomes(values, durations_s=values))
+
+    for cluster in range(4):
+        block = values if cluster == 3 else values[labels == cluster]
+        for pair in range(3):
+            known = block[:, pair][np.isfinite(block[:, pair])]
+            expected = np.quantile(known, 0.95) if len(known) else NAN
+            np.testing.assert_allclose(expected, stats.duration_p95_s[cluster, pair], atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells, st.floats(0, 50))
+def test_a_shrunk_mean_lies_between_its_mean_and_the_pairs_overall_mean(rows, strength):
+    values = np.array(rows, float)
+    labels = np.arange(len(values)) % 2
+
+    stats = cluster_statistics(labels, 2, outcomes(values), prior_strength=strength)
+
+    overall, mean, shrunk = stats.score_mean[-1], stats.score_mean[:-1], stats.score_shrunk[:-1]
+    known = np.isfinite(mean)
+    low, high = np.fmin(mean, overall), np.fmax(mean, overall)
+    assert (shrunk[known] >= low[known] - 1e-12).all()
+    assert (shrunk[known] <= high[known] + 1e-12).all()
+
+
+def test_shrinkage_by_hand():
+    sums, n = np.array([[3.0], [0.0], [3.0]]), np.array([[3], [1], [4]])
+
+    # overall 0.75; (3 + 4·0.75)/7, (0 + 4·0.75)/5; alone, the overall row keeps its mean
+    np.testing.assert_allclose([[6 / 7], [3 / 5], [0.75]], shrunk_means(sums, n, 4.0))
+    np.testing.assert_allclose([[1], [0], [0.75]], shrunk_means(sums, n, 0.0))
+
+
+def test_the_prior_strength_tells_real_spread_from_chance():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), 200)
+    chance = (rng.random((1600, 4)) < 0.5).astype(float)
+    apart = (rng.random((1600, 4)) < np.linspace(0.05, 0.95, 8)[labels][:, None]).astype(float)
+
+    low, high = PRIOR_RANGE
+    assert high == cluster_statistics(labels, 8, outcomes(chance)).prior_strength
+    assert low == cluster_statistics(labels, 8, outcomes(apart)).prior_strength
+
+
+def test_the_moment_estimate_recovers_a_known_ratio():
+    rng = np.random.default_rng(0)
+    centre = 0.5 + 0.15 * rng.standard_normal((4000, 1))
+    values = rng.random((4000, 50)) < np.clip(centre, 0, 1)
+    sums = np.vstack([values.sum(1)[:, None], [[values.sum()]]]).astype(float)
+    n = np.vstack([np.full((4000, 1), 50), [[200_000]]])
+
+    # p(1-p) is 0.25 - 0.15², so that m = σ²/τ² is about 10.1
+    np.testing.assert_allclose(10.1, moment_prior_strength(sums, sums, n), rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [
+        pytest.param(0, 0, 0.0, 1.0, id="nothing-seen"),
+        pytest.param(8, 10, 0.4901625, 0.9433178, id="8-of-10"),
+        pytest.param(0, 10, 0.0, 0.2775328, id="0-of-10"),
+        pytest.param(10, 10, 0.7224672, 1.0, id="10-of-10"),
+        pytest.param(500, 1000, 0.4690696, 0.5309304, id="500-of-1000"),
+    ],
+)
+def test_wilson_against_values_computed_by_hand(successes, n, low, high):
+    found = wilson(np.array([float(successes)]), np.array([n]))
+
+    np.testing.assert_allclose([[low], [high]], found, atol=1e-6)
+
+
+@given(st.integers(1, 5000), st.floats(0, 1))
+def test_wilson_holds_the_share_and_stays_in_range(n, share):
+    low, high = wilson(np.array([share * n]), np.array([n]))
+
+    assert 0 <= low[0] <= share + 1e-9
+    assert share - 1e-9 <= high[0] <= 1
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 2], [0, -1]])
+def test_labels_that_do_not_fit_are_refused(labels):
+    with pytest.raises(ProfileError, match="cluster labels for 2 questions"):
+        cluster_statistics(np.array(labels), 2, outcomes([[1.0], [0.0]]))
+
+
+@pytest.mark.parametrize("strength", [-1.0, NAN])
+def test_an_impossible_prior_strength_is_refused(strength):
+    with pytest.raises(ProfileError, match="prior strength must be 0 or more"):
+        cluster_statistics(np.array([0]), 1, outcomes([[1.0]]), prior_strength=strength)

@@ -1,0 +1,298 @@
+"""The ledger's promises: what is claimed, settled or in doubt survives and is never miscounted."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from warehouse.errors import LedgerBusyError, LedgerVersionError, WarehouseError
+from warehouse.ledger import (
+    ChunkCounts,
+    Claim,
+    Doubt,
+    Failure,
+    LedgerWriter,
+    Refusal,
+    RunRecord,
+    SentLog,
+    Settlement,
+    open_ledger,
+    sent_log_path,
+    sent_requests,
+)
+from warehouse.ledger.schema import meta
+from warehouse.run_lock import is_live, run_lock
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def run_record(run_id="r1"):
+    return RunRecord(
+        run_id=run_id,
+        kind="route",
+        state="running",
+        input_path="backlog.jsonl",
+        input_sha256="a" * 64,
+        config_json="{}",
+        config_sha="b" * 64,
+        code_version="0.1.0",
+        started_at=NOW,
+        max_cost_usd=Decimal("1.5"),
+        rows=3,
+        unique_rows=3,
+        chunks=2,
+    )
+
+
+def claim(request_id="q1", reserved=1_000_000):
+    return Claim(request_id, "r1", "000000", "query-1", "m@@t", 0, "key", reserved, NOW)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = open_ledger(tmp_path)
+    ledger.create_run(run_record(), ["000000", "000001"])
+    yield ledger
+    ledger.close()
+
+
+def only(ledger, **where):
+    (request,) = ledger.requests("r1", **where)
+    return request
+
+
+def test_a_run_reads_back_as_it_was_written(ledger):
+    assert run_record() == ledger.run("r1")
+
+
+def test_an_unknown_run_is_none(ledger):
+    assert ledger.run("nobody") is None
+
+
+def test_a_claim_is_charged_at_its_worst_case_until_it_settles(ledger):
+    ledger.apply([claim()])
+    assert Decimal("0.001000000") == ledger.spend("r1").total_usd
+    ledger.apply([Settlement("q1", 400_000, "{}", NOW)])
+
+    spend = ledger.spend("r1")
+
+    assert (Decimal("0.000400000"), Decimal(0)) == (spend.settled_usd, spend.reserved_usd)
+
+
+def test_a_settled_request_is_never_claimed_again(ledger):
+    ledger.apply([claim(), Settlement("q1", 400_000, "answer", NOW), claim()])
+
+    request = only(ledger)
+
+    assert ("settled", 1, "answer") == (request.state, request.sends, request.payload)
+
+
+def test_a_refused_request_costs_nothing_and_may_be_claimed_again(ledger):
+    ledger.apply([claim(), Refusal("q1", "{}", NOW)])
+    assert Decimal(0) == ledger.spend("r1").total_usd
+    ledger.apply([claim()])
+
+    request = only(ledger)
+
+    assert ("claimed", 2, 0) == (request.state, request.sends, request.doubts)
+
+
+def test_a_doubt_keeps_its_reservation_beside_the_second_charge(ledger):
+    ledger.apply(
+        [
+            claim(),
+            Doubt("q1", "connection reset", "{}", NOW),
+            claim(),
+            Settlement("q1", 300_000, "{}", NOW),
+        ]
+    )
+
+    request = only(ledger, in_doubt=True)
+
+    assert (Decimal("0.001"), Decimal("0.0003")) == (request.doubt_usd, request.cost_usd)
+    assert Decimal("0.0013") == ledger.spend("r1").total_usd
+
+
+def test_claims_of_a_dead_owner_become_doubts(ledger):
+    ledger.apply([claim("q1"), claim("q2"), Settlement("q2", 1, "{}", NOW)])
+
+    doubted = ledger.doubt_orphans("r1")
+
+    assert 1 == doubted
+    assert ["q1"] == [request.request_id for request in ledger.requests("r1", in_doubt=True)]
+
+
+def test_a_failure_is_final(ledger):
+    ledger.apply([claim(), Failure("q1", "{}", NOW), claim()])
+
+    assert "failed" == only(ledger).state
+
+
+def test_unknown_prices_are_counted_not_summed(ledger):
+    ledger.apply([claim(reserved=0), Settlement("q1", None, "{}", NOW)])
+
+    spend = ledger.spend("r1")
+
+    assert (Decimal(0), 1) == (spend.total_usd, spend.unpriced)
+
+
+def test_committing_a_chunk_drops_its_payloads_and_keeps_its_money(ledger):
+    ledger.apply([claim(), Settlement("q1", 5, "answer", NOW)])
+
+    ledger.commit_chunk("r1", "000000", records=[], counts=ChunkCounts(answered=1), complete=True)
+
+    assert None is only(ledger).payload
+    assert Decimal("0.000000005") == ledger.spend("r1").settled_usd
+    assert ("committed", 1, ChunkCounts(answered=1)) == ledger.chunk_states("r1")["000000"]
+
+
+def test_a_partial_chunk_keeps_payloads_of_unfinished_queries(ledger):
+    ledger.apply([claim(), Settlement("q1", 5, "answer", NOW)])
+
+    ledger.commit_chunk(
+        "r1",
+        "000000",
+        records=[],
+        counts=ChunkCounts(skipped=1),
+        complete=False,
+        finished=["other"],
+    )
+
+    assert "answer" == only(ledger).payload
+
+
+def test_reopened_queries_count_their_rounds(ledger):
+    ledger.reopen("r1", {"query-1": "000000"})
+    ledger.finish_rounds("r1", "000000", ["query-1"])
+    ledger.reopen("r1", {"query-1": "000000"})
+
+    assert {"query-1": (2, False)} == ledger.rounds("r1", "000000")
+    assert "partial" == ledger.chunk_states("r1")["000000"][0]
+
+
+def test_a_run_with_requests_cannot_be_forgotten(ledger):
+    ledger.apply([claim()])
+
+    with pytest.raises(WarehouseError, match="1 requests"):
+        ledger.delete_run("r1")
+
+
+def test_reading_where_nothing_was_run_says_so(tmp_path):
+    with pytest.raises(WarehouseError, match="nothing has been run here yet"):
+        open_ledger(tmp_path / "empty", read_only=True)
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path):
+    ledger = open_ledger(tmp_path)
+    with ledger._engine.begin() as connection:
+        connection.execute(meta.update().values(value="99"))
+    ledger.close()
+
+    with pytest.raises(LedgerVersionError, match="version 99"):
+        open_ledger(tmp_path)
+
+
+def test_a_file_that_is_no_ledger_is_named(tmp_path):
+    (tmp_path / "ledger.db").write_bytes(b"this is not a database" * 500)
+
+    with pytest.raises(WarehouseError, match="damaged"):
+        open_ledger(tmp_path)
+
+
+def test_two_processes_never_share_a_run(tmp_path):
+    with (
+        run_lock(tmp_path, "r1"),
+        pytest.raises(LedgerBusyError, match="is being worked on"),
+        run_lock(tmp_path, "r1"),
+    ):
+        pass
+
+
+def test_a_lock_dies_with_its_holder(tmp_path):
+    with run_lock(tmp_path, "r1"):
+        assert is_live(tmp_path, "r1")
+
+    assert not is_live(tmp_path, "r1")
+
+
+async def test_waiting_entries_share_one_transaction(ledger):
+    batches = []
+    apply = ledger.apply
+
+    def counting(entries):
+        batches.append(len(entries))
+        apply(entries)
+
+    ledger.apply = counting
+    writer = LedgerWriter(ledger)
+    await asyncio.gather(*(writer.write(claim(f"q{number}")) for number in range(100)))
+    await writer.close()
+
+    assert 100 == sum(batches) == len(ledger.requests("r1"))
+    assert len(batches) < 100
+
+
+async def test_a_failed_batch_fails_everyone_who_waited_for_it(ledger):
+    def broken(entries):
+        raise WarehouseError("disk full")
+
+    ledger.apply = broken
+    writer = LedgerWriter(ledger)
+    results = await asyncio.gather(
+        writer.write(claim("q1")), writer.write(claim("q2")), return_exceptions=True
+    )
+    await writer.close()
+
+    assert ["disk full", "disk full"] == [str(result) for result in results]
+
+
+def test_claims_that_never_left_are_free_again(ledger):
+    ledger.apply([claim("q1"), claim("q2")])
+
+    doubted = ledger.doubt_orphans("r1", sent={"q2"})
+
+    assert 1 == doubted
+    assert {"q1": "refused", "q2": "in_doubt"} == {
+        request.request_id: request.state for request in ledger.requests("r1")
+    }
+    assert Decimal("0.001") == ledger.spend("r1").total_usd
+
+
+def test_the_sent_log_outlives_its_writer(tmp_path):
+    path = sent_log_path(tmp_path, "r1")
+    log = SentLog(path)
+    log.note("q1")
+    log.note("q2")
+
+    assert {"q1", "q2"} == sent_requests(path)
+    log.close()
+
+
+@pytest.mark.parametrize("content", [None, "", "another-boot\nq1\n", "\xff\xfe"])
+def test_a_sent_log_that_proves_nothing_says_nothing(tmp_path, content):
+    path = tmp_path / "r1.sent"
+    if content is not None:
+        path.write_bytes(content.encode("latin-1"))
+
+    assert None is sent_requests(path)
+
+
+def test_entries_of_different_requests_may_come_in_any_order(ledger):
+    ledger.apply([claim("q1"), claim("q2"), claim("q3"), claim("q4")])
+
+    ledger.apply(
+        [
+            Settlement("q1", 5, "one", NOW),
+            claim("q5"),
+            Doubt("q2", "reset", "two", NOW),
+            Settlement("q3", 7, "three", NOW),
+            Refusal("q4", "four", NOW),
+        ]
+    )
+
+    assert {
+        "q1": "settled", "q2": "in_doubt", "q3": "settled", "q4": "refused", "q5": "claimed",
+    } == {request.request_id: request.state for request in ledger.requests("r1")}  # fmt: skip

@@ -1,0 +1,144 @@
+"""Writing a batch of entries inside one transaction, in the order they happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Update, and_, bindparam
+
+from warehouse.ledger.entries import Claim, Doubt, Entry, Failure, Refusal, Settlement
+from warehouse.ledger.schema import requests
+
+
+def apply_entries(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Write entries; those of one kind become one statement with many parameter sets.
+
+    Entries of different requests commute. One request's entries keep their order: where a request
+    stands in the batch twice, only neighbours are put together.
+    """
+    batch = list(entries)
+    if len({entry.request_id for entry in batch}) == len(batch):
+        batch.sort(key=lambda entry: _KINDS.index(type(entry)))
+    for kind, group in groupby(batch, key=type):
+        rows: list[Any] = list(group)
+        if kind is Claim:
+            connection.execute(_claim_statement(connection.dialect.name), _claims(rows))
+        elif kind is Settlement:
+            connection.execute(_SETTLE, _settlements(rows))
+        elif kind is Doubt:
+            connection.execute(_DOUBT, _doubts(rows))
+        else:
+            connection.execute(_REFUSE if kind is Refusal else _FAIL, _endings(rows))
+
+
+_KINDS: tuple[type, ...] = (Claim, Settlement, Refusal, Doubt, Failure)
+
+_OF_ONE = requests.c.request_id == bindparam("id_")
+_SETTLE = (
+    requests.update()
+    .where(_OF_ONE)
+    .values(
+        state="settled",
+        reserved_nano=0,
+        cost_nano=bindparam("cost_"),
+        payload=bindparam("payload_"),
+        settled_at=bindparam("at_"),
+    )
+)
+_DOUBT = (
+    requests.update()
+    .where(_OF_ONE)
+    .values(
+        state="in_doubt",
+        doubts=requests.c.doubts + 1,
+        doubt_nano=requests.c.doubt_nano + requests.c.reserved_nano,
+        reserved_nano=0,
+        doubt_reason=bindparam("reason_"),
+        payload=bindparam("payload_"),
+    )
+)
+
+
+def _ending(state: str) -> Update:
+    return (
+        requests.update()
+        .where(_OF_ONE)
+        .values(
+            state=state,
+            reserved_nano=0,
+            payload=bindparam("payload_"),
+            settled_at=bindparam("at_"),
+        )
+    )
+
+
+_REFUSE, _FAIL = _ending("refused"), _ending("failed")
+
+
+@cache
+def _claim_statement(dialect_name: str) -> Any:  # noqa: ANN401
+    # The dialect in use is there already; importing the other one costs every command 40 ms.
+    insert = import_module(f"sqlalchemy.dialects.{dialect_name}").insert(requests)
+    return insert.on_conflict_do_update(
+        index_elements=[requests.c.request_id],
+        set_={
+            "state": "claimed",
+            "sends": requests.c.sends + 1,
+            "reserved_nano": insert.excluded.reserved_nano,
+            "request_key": insert.excluded.request_key,
+            "claimed_at": insert.excluded.claimed_at,
+        },
+        # A settled request is never claimed again, whatever the caller believes.
+        where=and_(requests.c.state != "settled", requests.c.state != "failed"),
+    )
+
+
+def _claims(batch: Sequence[Claim]) -> list[dict[str, Any]]:
+    return [
+        {
+            "request_id": claim.request_id,
+            "run_id": claim.run_id,
+            "chunk_id": claim.chunk_id,
+            "query_id": claim.query_id,
+            "pair_id": claim.pair_id,
+            "call_index": claim.call_index,
+            "request_key": claim.request_key,
+            "state": "claimed",
+            "sends": 1,
+            "reserved_nano": claim.reserved_nano,
+            "doubt_nano": 0,
+            "doubts": 0,
+            "claimed_at": claim.at.replace(tzinfo=None),
+        }
+        for claim in batch
+    ]
+
+
+def _settlements(batch: Sequence[Settlement]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id_": entry.request_id,
+            "cost_": entry.cost_nano,
+            "payload_": entry.payload,
+            "at_": entry.at.replace(tzinfo=None),
+        }
+        for entry in batch
+    ]
+
+
+def _doubts(batch: Sequence[Doubt]) -> list[dict[str, Any]]:
+    return [
+        {"id_": entry.request_id, "reason_": entry.reason, "payload_": entry.payload}
+        for entry in batch
+    ]
+
+
+def _endings(batch: Sequence[Refusal | Failure]) -> list[dict[str, Any]]:
+    return [
+        {"id_": entry.request_id, "payload_": entry.payload, "at_": entry.at.replace(tzinfo=None)}
+        for entry in batch
+    ]
