@@ -109,7 +109,7 @@ def _profile_settings(settings: DemoSettings) -> ProfileSettings:
 
 
 def _profile(settings: DemoSettings) -> ProfileOutcome:
-    from flows.verbs.profile import run_profile_session
+    from flows.verbs.profile_run import run_profile_session
 
     outcome = run_profile_session(_profile_settings(settings))
     if outcome.profile is None:
