@@ -19,6 +19,7 @@ from profiles.routers.ranking import (
     tie_order,
 )
 from profiles.routers.utility import COST_SCALES, utilities
+from profiles.statistics import Statistics
 
 Matrix = NDArray[np.float64]
 
@@ -68,7 +69,9 @@ class ClusterRouter:
             raise RouterError(msg)
         self._profile = profile
         self._ties = tie_order(profile.train_micro)
-        self._scores, self._costs, self._borrowed = _tables(profile, self.settings)
+        self._scores, self._costs, self._borrowed = routing_tables(
+            profile.statistics, self.settings
+        )
         overall = profile.statistics.cost_mean_usd[-1]
         known = overall[np.isfinite(overall)]
         self._largest_cost = float(known.max()) if len(known) else float("nan")
@@ -157,11 +160,10 @@ class ClusterRouter:
         return "; ".join(parts)
 
 
-def _tables(
-    profile: Profile, settings: ClusterRouterSettings
+def routing_tables(
+    statistics: Statistics, settings: ClusterRouterSettings
 ) -> tuple[Matrix, Matrix, NDArray[np.bool_]]:
     """Scores and costs (K + 1, P) to decide by, and which cells use overall statistics."""
-    statistics = profile.statistics
     scores = (statistics.score_shrunk if settings.shrinkage else statistics.score_mean).copy()
     costs = statistics.cost_mean_usd.copy()
     borrowed = statistics.n_scored < settings.n_min
