@@ -16,6 +16,11 @@ POINTS = (
     "before_settle",
     "before_commit",
     "after_commit",
+    "before_round",
+    "after_round",
+    "before_publish",
+    "before_latest",
+    "after_publish",
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from profiles.fingerprint import pair_fingerprint
 from profiles.prompts import prompt_version
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from profiles.pool import Pool
     from profiles.profile import Profile
     from tasks.embedder import CachedEmbedder
+
+
+Publish = Literal["latest", "saved"]
 
 
 class ProfileIncompleteError(Exception):
@@ -185,6 +188,8 @@ async def run_profile(
     progress: ProgressSink,
     stop: StopFlag | None = None,
     wrap: WrapChunk = lambda work: work,
+    publish: Publish = "latest",
+    reason: str = "atlas profile run",
 ) -> ProfileReport:
     """Run the missing cells, then publish one immutable profile of everything known.
 
@@ -195,6 +200,9 @@ async def run_profile(
         progress: told of every cell.
         stop: asked before every cell.
         wrap: wraps the work of a chunk, in a Prefect task for example.
+        publish: `latest` makes the version the one that routing uses; `saved` keeps it without
+            that, for a gate to decide later (`tasks.profiling.store.set_latest`).
+        reason: why, for the history of versions.
 
     Raises:
         WarehouseError: files or ledger cannot be used, or another process works on the run.
@@ -208,7 +216,7 @@ async def run_profile(
         if run is not None and run.state != "complete":
             return ProfileReport(run, None, None, len(planned.cells), planned.known)
         profile = fit_profile(planned, ledger, embedder())
-        folder = publish_profile(job.root, profile)
+        folder = publish_profile(job.root, profile, make_latest=publish == "latest", reason=reason)
         return ProfileReport(run, profile, folder, len(planned.cells), planned.known)
     finally:
         ledger.close()
