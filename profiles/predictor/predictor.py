@@ -1,0 +1,183 @@
+"""The predictor: estimates every pair's score on a question from its text and embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiles.outcomes import OutcomeMatrices
+from profiles.predictor.calibration import Platt, fit_platt
+from profiles.predictor.features import FeatureMap, fit_features
+from profiles.predictor.fill import additive_fill
+from profiles.predictor.guard import advantage_sd
+from profiles.predictor.ridge import Ridge, fit_ridge, fold_numbers, out_of_fold
+from profiles.predictor.settings import PredictorSettings
+
+Matrix = NDArray[np.float64]
+
+_CHUNK = 1024
+
+
+class Prediction(NamedTuple):
+    """What a predictor says of n questions; NaN for a pair that was never scored."""
+
+    scores: Matrix
+    """(n, P) estimates, which routing compares; they may leave [0, 1] a little."""
+    probability: Matrix
+    """(n, P) calibrated probabilities, which people read."""
+    leverage: Matrix
+    """(n,) how far the question lies from what was fitted: variance per unit of noise."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A fitted predictor. Prediction needs numpy and scipy alone.
+
+    Attributes:
+        settings: how it was fitted.
+        features: from question to numbers.
+        ridge: from numbers to scores of every pair.
+        calibration: from scores to probabilities.
+        oof_scores: (n, P) out-of-fold estimates of the training rows, in their order.
+        oof_leverage: (n,) out-of-fold leverage of the training rows.
+        advantage_sd: (P, P) standard error, at leverage 1, of pair p's advantage over pair b.
+    """
+
+    settings: PredictorSettings
+    features: FeatureMap
+    ridge: Ridge
+    calibration: Platt
+    oof_scores: Matrix
+    oof_leverage: Matrix
+    advantage_sd: Matrix
+
+    def predict(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> Prediction:
+        """Estimate every pair's score on n questions.
+
+        The same question gets the same estimates in any batch, to within rounding (1e-9).
+
+        Args:
+            texts: n texts; an empty one is routed by its embedding.
+            embeddings: (n, D) float32 of the encoder the predictor was fitted with.
+
+        Raises:
+            ProfileError: if they disagree in number, or the embeddings have another width or are
+                not finite.
+        """
+        scores = np.empty((len(texts), len(self.ridge.intercept)))
+        leverage = np.empty(len(texts))
+        # An empty batch is checked like any other.
+        for start in range(0, max(len(texts), 1), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            features = self.features.transform(texts[part], embeddings[part])
+            scores[part] = self.ridge.estimate(features)
+            leverage[part] = self.ridge.leverage(features)
+        return Prediction(scores, self.calibration(scores), leverage)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """JSON-able words and arrays, from which `from_parts` makes the same predictor."""
+        words, arrays = self.features.to_parts()
+        arrays |= {
+            "weights": self.ridge.weights,
+            "intercept": self.ridge.intercept,
+            "root": self.ridge.root,
+            "calibration": np.column_stack(self.calibration),
+            "oof_scores": self.oof_scores,
+            "oof_leverage": self.oof_leverage,
+            "advantage_sd": self.advantage_sd,
+        }
+        words |= {"settings": asdict(self.settings), "rows": self.ridge.rows}
+        return words, arrays
+
+    @classmethod
+    def from_parts(cls, words: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Predictor:
+        """The predictor that `to_parts` took apart."""
+        slope, offset = arrays["calibration"].T
+        return cls(
+            settings=PredictorSettings(**words["settings"]),
+            features=FeatureMap.from_parts(words, arrays),
+            ridge=Ridge(arrays["weights"], arrays["intercept"], arrays["root"], int(words["rows"])),
+            calibration=Platt(np.ascontiguousarray(slope), np.ascontiguousarray(offset)),
+            oof_scores=arrays["oof_scores"],
+            oof_leverage=arrays["oof_leverage"],
+            advantage_sd=arrays["advantage_sd"],
+        )
+
+
+def fit_predictor(
+    *,
+    texts: Sequence[str],
+    embeddings: NDArray[np.float32],
+    outcomes: OutcomeMatrices,
+    datasets: Sequence[str | None],
+    settings: PredictorSettings | None = None,
+) -> Predictor | None:
+    """Fit a predictor on n training questions; None where fewer than `min_rows` have a score.
+
+    Features (vocabulary, projection, scales) are fitted on all training texts: they see no score.
+    Everything that sees scores is cross-validated, with equal texts in one fold.
+
+    Args:
+        texts: n texts.
+        embeddings: (n, D) float32.
+        outcomes: (n, P) of what was observed; cells that were not run or not scored are filled
+            additively, and questions without any score are left out of the fit.
+        datasets: n dataset names; not told to the fit, which must serve unseen ones.
+        settings: how to fit.
+
+    Raises:
+        ProfileError: if texts, embeddings and outcomes disagree, or an embedding is not finite.
+    """
+    settings = settings or PredictorSettings()
+    _check_rows(texts, outcomes, datasets)
+    observed = outcomes.scores
+    scored = np.isfinite(observed)
+    usable = np.asarray(scored.any(axis=1))
+    seen = np.asarray(scored.any(axis=0))
+    folds = fold_numbers(texts, settings.folds, settings.seed)
+    if usable.sum() < settings.min_rows or len(np.unique(folds[usable])) < 2:
+        return None
+    features, matrix = fit_features(texts, embeddings, settings)
+    targets = np.full(observed[:, seen].shape, np.nan)
+    targets[usable] = additive_fill(observed[np.ix_(usable, seen)])
+    held = out_of_fold(matrix, targets, folds, settings.ridge)
+    fitted = fit_ridge(matrix[usable], targets[usable], settings.ridge)
+    oof_scores = _spread(held.estimates, seen)
+    return Predictor(
+        settings=settings,
+        features=features,
+        ridge=Ridge(
+            _spread(fitted.weights, seen),
+            _spread(fitted.intercept[None], seen)[0],
+            fitted.root.astype(np.float32),
+            fitted.rows,
+        ),
+        calibration=fit_platt(oof_scores, observed),
+        oof_scores=oof_scores,
+        oof_leverage=held.leverage,
+        advantage_sd=advantage_sd(oof_scores, observed),
+    )
+
+
+def _spread(values: Matrix, seen: NDArray[np.bool_]) -> Matrix:
+    """(r, P) with the columns that were seen filled, NaN in the others."""
+    spread = np.full((len(values), len(seen)), np.nan)
+    spread[:, seen] = values
+    return spread
+
+
+def _check_rows(
+    texts: Sequence[str], outcomes: OutcomeMatrices, datasets: Sequence[str | None]
+) -> None:
+    from profiles.errors import ProfileError
+
+    if not len(texts) == len(outcomes.scores) == len(datasets):
+        msg = (
+            f"{len(texts)} texts, {len(outcomes.scores)} rows of outcomes and {len(datasets)}"
+            " dataset names; every training question needs one of each"
+        )
+        raise ProfileError(msg)
