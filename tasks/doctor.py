@@ -251,7 +251,7 @@ def check_ledger(root: Path) -> Check:
     """Whether the ledger can be read by this version, and what is unfinished in it."""
     from warehouse.errors import WarehouseError
     from warehouse.ledger import open_ledger
-    from warehouse.ledger.engine import LEDGER_FILE
+    from warehouse.ledger.address import LEDGER_FILE
 
     if not (root / LEDGER_FILE).exists():
         return Check("ledger", "ok", "none yet; the first run begins one")

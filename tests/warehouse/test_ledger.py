@@ -296,3 +296,27 @@ def test_entries_of_different_requests_may_come_in_any_order(ledger):
     assert {
         "q1": "settled", "q2": "in_doubt", "q3": "settled", "q4": "refused", "q5": "claimed",
     } == {request.request_id: request.state for request in ledger.requests("r1")}  # fmt: skip
+
+
+def test_an_invalidation_reads_back_as_it_was_said(ledger):
+    ledger.invalidate("m@@t", before=NOW, reason="the provider changed it", run_id="r1")
+
+    (said,) = ledger.invalidations()
+
+    assert ("m@@t", NOW, "the provider changed it", "r1") == (
+        said.pair_id, said.before, said.reason, said.run_id,
+    )  # fmt: skip
+    assert UTC is said.created_at.tzinfo
+
+
+def test_the_same_pair_and_moment_are_invalidated_once(ledger):
+    ledger.invalidate("m@@t", before=NOW, reason="first")
+    ledger.invalidate("m@@t", before=NOW, reason="again")
+    ledger.invalidate("m@@u", before=NOW, reason="another pair")
+
+    assert ["first", "another pair"] == [said.reason for said in ledger.invalidations()]
+
+
+def test_an_invalidation_without_a_time_zone_is_refused(ledger):
+    with pytest.raises(WarehouseError, match="without a time zone"):
+        ledger.invalidate("m@@t", before=NOW.replace(tzinfo=None), reason="drift")

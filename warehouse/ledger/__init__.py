@@ -14,9 +14,11 @@ reservation stays charged; when the request is sent again its second charge is r
 """
 
 from warehouse.ledger.entries import Claim, Doubt, Entry, Failure, Refusal, Settlement
-from warehouse.ledger.ledger import Ledger, StoredRequest, open_ledger
+from warehouse.ledger.invalidations import Invalidation
+from warehouse.ledger.ledger import Ledger, open_ledger
 from warehouse.ledger.runs import ChunkCounts, RunRecord
 from warehouse.ledger.sent_log import SentLog, sent_log_path, sent_requests
+from warehouse.ledger.stored import StoredRequest
 from warehouse.ledger.writer import LedgerWriter
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Doubt",
     "Entry",
     "Failure",
+    "Invalidation",
     "Ledger",
     "LedgerWriter",
     "Refusal",

@@ -8,7 +8,7 @@ from importlib import import_module
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam
+from sqlalchemy import Connection, Table, Update, and_, bindparam
 
 from warehouse.ledger.entries import Claim, Doubt, Entry, Failure, Refusal, Settlement
 from warehouse.ledger.schema import requests
@@ -79,10 +79,15 @@ def _ending(state: str) -> Update:
 _REFUSE, _FAIL = _ending("refused"), _ending("failed")
 
 
+def insert_into(dialect_name: str, table: Table) -> Any:  # noqa: ANN401
+    """An INSERT of the dialect, which knows ON CONFLICT."""
+    # The dialect in use is there already; importing the other one costs every command 40 ms.
+    return import_module(f"sqlalchemy.dialects.{dialect_name}").insert(table)
+
+
 @cache
 def _claim_statement(dialect_name: str) -> Any:  # noqa: ANN401
-    # The dialect in use is there already; importing the other one costs every command 40 ms.
-    insert = import_module(f"sqlalchemy.dialects.{dialect_name}").insert(requests)
+    insert = insert_into(dialect_name, requests)
     return insert.on_conflict_do_update(
         index_elements=[requests.c.request_id],
         set_={

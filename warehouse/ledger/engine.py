@@ -6,90 +6,163 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from warehouse.errors import LedgerVersionError, WarehouseError
-from warehouse.ledger.schema import LEDGER_VERSION, meta, metadata
+from warehouse.ledger.address import LEDGER_URL_VARIABLE, LedgerAddress, ledger_address
+from warehouse.ledger.schema import LEDGER_VERSION
+from warehouse.ledger.versions import bring_up_to_date, stored_version
 
-LEDGER_FILE = "ledger.db"
-
-
-def ledger_url(root: Path) -> str:
-    """URL of the ledger that lives beside the tables under `root`."""
-    return f"sqlite:///{root / LEDGER_FILE}"
+WAIT_S = 30
+"""How long to wait for a lock that another process holds."""
 
 
 def open_engine(root: Path, *, read_only: bool, url: str | None = None) -> Engine:
-    """Engine of the ledger under `root`, its schema created or checked.
+    """Engine of the ledger of `root`, its tables made, brought up to date or checked.
 
     Raises:
         WarehouseError: there is no ledger to read, or it cannot be opened.
         LedgerVersionError: a newer version of ATLAS wrote it.
     """
-    path = root / LEDGER_FILE
-    if url is None:
-        if read_only and not path.exists():
-            raise WarehouseError(
-                f"There is no ledger at {path}: nothing has been run here yet. "
-                "Run `atlas route` or `atlas profile run` first, or point --root at another folder."
-            )
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WarehouseError(
-                f"Cannot create the warehouse folder {root}: {error.strerror}. "
-                "Choose a writable folder with --root."
-            ) from error
-    engine = create_engine(url or ledger_url(root), hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _durable)
+    address = ledger_address(root, url)
+    _make_folder(root, address, read_only=read_only)
+    engine = connect(address)
     try:
-        _prepare(engine, path, read_only=read_only)
-    except (OperationalError, DatabaseError) as error:
-        raise WarehouseError(_explain(path, error)) from error
+        version = stored_version(engine)
+        if version is not None and version > LEDGER_VERSION:
+            raise LedgerVersionError(
+                f"The ledger at {address.shown} has version {version}; this ATLAS knows up to "
+                f"{LEDGER_VERSION}. Upgrade ATLAS, or point --root at another folder; "
+                "nothing was changed."
+            )
+        if version is None and read_only:
+            raise WarehouseError(_nothing_yet(address))
+        if version != LEDGER_VERSION and not read_only:
+            _bring_up_to_date(address)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise WarehouseError(explain(address, error)) from error
+    except WarehouseError:
+        engine.dispose()
+        raise
     return engine
 
 
-def _durable(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
+def connect(address: LedgerAddress, *, schema_changes: bool = False) -> Engine:
+    """An engine whose commits are on the disk when they return.
+
+    Args:
+        address: of the ledger.
+        schema_changes: whether it is for changing tables: then nothing is pooled, and SQLite's
+            driver leaves the transactions to us, because by itself it begins none before DDL.
+
+    Raises:
+        WarehouseError: the driver is not installed.
+    """
+    shared: dict[str, Any] = {"connect_args": _POSTGRES} if address.shared else {}
+    if schema_changes:
+        shared["poolclass"] = NullPool
+    try:
+        engine = create_engine(address.url, hide_parameters=True, **shared)
+    except ModuleNotFoundError as error:
+        raise WarehouseError(
+            f"{LEDGER_URL_VARIABLE} names a PostgreSQL database, and the driver {error.name!r} is "
+            "not installed. Install it with: pip install 'atlas-routing[postgres]'"
+        ) from None
+    event.listen(engine, "connect", _durable_postgres if address.shared else _durable_sqlite)
+    if schema_changes and not address.shared:
+        event.listen(engine, "connect", _own_transactions)
+        event.listen(engine, "begin", _begin_at_once)
+    return engine
+
+
+_POSTGRES = {
+    "connect_timeout": 10,
+    # A peer that is gone is noticed within a minute, also behind a firewall that forgets.
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 4,
+}
+
+
+def _make_folder(root: Path, address: LedgerAddress, *, read_only: bool) -> None:
+    if read_only and address.file is not None and not address.file.exists():
+        raise WarehouseError(_nothing_yet(address))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WarehouseError(
+            f"Cannot create the warehouse folder {root}: {error.strerror}. "
+            "Choose a writable folder with --root."
+        ) from error
+
+
+def _nothing_yet(address: LedgerAddress) -> str:
+    return (
+        f"There is no ledger at {address.shown}: nothing has been run here yet. "
+        "Run `atlas route` or `atlas profile run` first, or point --root at another folder."
+    )
+
+
+def _bring_up_to_date(address: LedgerAddress) -> None:
+    changer = connect(address, schema_changes=True)
+    try:
+        bring_up_to_date(changer)
+    finally:
+        changer.dispose()
+
+
+def _durable_sqlite(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute(f"PRAGMA busy_timeout={WAIT_S * 1000}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 
 
-def _prepare(engine: Engine, path: Path, *, read_only: bool) -> None:
-    if not read_only:
-        metadata.create_all(engine)
-    with engine.begin() as connection:
-        version = connection.execute(
-            select(meta.c.value).where(meta.c.key == "ledger_version")
-        ).scalar_one_or_none()
-        if version is None and not read_only:
-            connection.execute(
-                meta.insert(), {"key": "ledger_version", "value": str(LEDGER_VERSION)}
-            )
-        elif version is not None and int(version) > LEDGER_VERSION:
-            raise LedgerVersionError(
-                f"The ledger at {path} has version {version}; this ATLAS knows up to "
-                f"{LEDGER_VERSION}. Upgrade ATLAS, or point --root at another folder; "
-                "nothing was changed."
-            )
+def _own_transactions(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
+    connection.isolation_level = None
 
 
-def _explain(path: Path, error: Exception) -> str:
-    cause = str(getattr(error, "orig", error))
-    if "locked" in cause:
+def _begin_at_once(connection: Any) -> None:  # noqa: ANN401
+    # IMMEDIATE takes the write lock now: whoever comes second waits and then finds the work done.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _durable_postgres(connection: Any, _record: Any) -> None:  # noqa: ANN401
+    before, connection.autocommit = connection.autocommit, True
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{WAIT_S}s'")
+        # A server set to `off` or `local` may forget a claim whose request was sent. A stronger
+        # setting than `on` (remote_apply) is left as it is.
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+        )
+    connection.autocommit = before
+
+
+def explain(address: LedgerAddress, error: Exception) -> str:
+    """A database's error as a sentence for people: what, where, what to do."""
+    cause = " ".join(str(getattr(error, "orig", None) or error).split())
+    if "locked" in cause or "lock timeout" in cause:
         return (
-            f"The ledger at {path} is locked by another process and stayed so for 30 s. "
-            "Wait for the live run to end, or use another --root."
+            f"The ledger at {address.shown} is locked by another process and stayed so for "
+            f"{WAIT_S} s. Wait for the live run to end, or use another --root."
         )
     if "not a database" in cause or "malformed" in cause:
         return (
-            f"The ledger at {path} is damaged ({cause}). Nothing was changed. "
+            f"The ledger at {address.shown} is damaged ({cause}). Nothing was changed. "
             "Restore it from a backup; the Parquet files beside it are untouched."
         )
+    if address.shared:
+        return (
+            f"The ledger at {address.shown} cannot be used: {cause}. Check that the server runs "
+            f"and that {LEDGER_URL_VARIABLE} names its host, database, user and password."
+        )
     return (
-        f"The ledger at {path} cannot be used: {cause}. Check the folder's permissions and space."
+        f"The ledger at {address.shown} cannot be used: {cause}. Check the folder's permissions "
+        "and space."
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,31 +14,15 @@ from warehouse.errors import WarehouseError
 from warehouse.ledger.apply import apply_entries
 from warehouse.ledger.engine import open_engine
 from warehouse.ledger.entries import Entry
+from warehouse.ledger.invalidations import Invalidation, insert_invalidation, read_invalidations
 from warehouse.ledger.runs import ChunkCounts, RunRecord, Spend, counts_from
 from warehouse.ledger.schema import chunks, commits, requests, retries, runs
+from warehouse.ledger.stored import StoredRequest, stored_request
+from warehouse.ledger.times import aware, naive
 from warehouse.money import dollars, from_nano, to_nano
 
 if TYPE_CHECKING:
     from warehouse.commits import CommitRecord
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRequest:
-    """What the ledger knows of one request."""
-
-    request_id: str
-    chunk_id: str
-    query_id: str
-    pair_id: str
-    call_index: int
-    state: str
-    sends: int
-    doubts: int
-    cost_usd: Decimal | None
-    doubt_usd: Decimal
-    reserved_usd: Decimal
-    doubt_reason: str | None
-    payload: str | None
 
 
 class Ledger:
@@ -59,7 +42,7 @@ class Ledger:
         row = asdict(run)
         row["max_cost_nano"] = to_nano(row.pop("max_cost_usd"))
         with self._engine.begin() as connection:
-            connection.execute(runs.insert(), _naive(row))
+            connection.execute(runs.insert(), naive(row))
             if chunk_ids:
                 connection.execute(
                     chunks.insert(),
@@ -86,7 +69,27 @@ class Ledger:
         if "max_cost_usd" in fields:
             fields["max_cost_nano"] = to_nano(fields.pop("max_cost_usd"))
         with self._engine.begin() as connection:
-            connection.execute(update(runs).where(runs.c.run_id == run_id).values(**_naive(fields)))
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(**naive(fields)))
+
+    def delete_run(self, run_id: str) -> None:
+        """Forget a run that never sent a request.
+
+        Raises:
+            WarehouseError: the run has requests; they are the billing truth and stay.
+        """
+        with self._engine.begin() as connection:
+            paid = connection.execute(
+                select(func.count()).where(
+                    requests.c.run_id == run_id,
+                    or_(requests.c.sends > 0, requests.c.state != "refused"),
+                )
+            ).scalar_one()
+            if paid:
+                raise WarehouseError(
+                    f"Run {run_id!r} has {paid} requests in the ledger and cannot be forgotten."
+                )
+            for table in (chunks, retries, commits, runs):
+                connection.execute(table.delete().where(table.c.run_id == run_id))
 
     # ---------------------------------------------------------------- chunks
 
@@ -129,7 +132,7 @@ class Ledger:
             of_chunk = and_(commits.c.run_id == run_id, commits.c.chunk_id == chunk_id)
             connection.execute(commits.delete().where(of_chunk))
             if records:
-                connection.execute(commits.insert(), [_naive(asdict(record)) for record in records])
+                connection.execute(commits.insert(), [naive(asdict(record)) for record in records])
             connection.execute(
                 update(chunks)
                 .where(chunks.c.run_id == run_id, chunks.c.chunk_id == chunk_id)
@@ -156,7 +159,7 @@ class Ledger:
                         commits.c.table == record.table,
                     )
                 )
-                connection.execute(commits.insert(), _naive(asdict(record)))
+                connection.execute(commits.insert(), naive(asdict(record)))
 
     def reopen(self, run_id: str, queries: Mapping[str, str]) -> None:
         """Ask for another round of failed queries (`query_id → chunk_id`); see `rounds`."""
@@ -268,7 +271,7 @@ class Ledger:
             statement = statement.where(requests.c.doubts > 0)
         with self._engine.begin() as connection:
             rows = connection.execute(statement.order_by(requests.c.claimed_at)).mappings()
-            return [_stored(row) for row in rows]
+            return [stored_request(row) for row in rows]
 
     def spend(self, run_id: str) -> Spend:
         """Money of a run: settled, kept for doubts, reserved."""
@@ -309,27 +312,34 @@ class Ledger:
             statement = statement.where(and_(*wanted))
         with self._engine.begin() as connection:
             rows = connection.execute(statement).mappings()
-            return [CommitRecord(**_aware(dict(row))) for row in rows]
+            return [CommitRecord(**aware(dict(row))) for row in rows]
 
-    def delete_run(self, run_id: str) -> None:
-        """Forget a run that never sent a request.
+    # --------------------------------------------------------- invalidations
+
+    def invalidate(
+        self, pair_id: str, *, before: datetime, reason: str, run_id: str | None = None
+    ) -> None:
+        """Declare a pair's outcomes from before a moment stale; they are planned again.
+
+        Saying it again for the same pair and moment changes nothing, the first reason included.
+
+        Args:
+            pair_id: the pair, `model@@tool`.
+            before: outcomes of attempts made before this moment no longer count; with a zone.
+            reason: a sentence for people.
+            run_id: the run that found it out.
 
         Raises:
-            WarehouseError: the run has requests; they are the billing truth and stay.
+            WarehouseError: the moment has no time zone.
         """
+        said = Invalidation(pair_id, before, reason, run_id, datetime.now(UTC))
         with self._engine.begin() as connection:
-            paid = connection.execute(
-                select(func.count()).where(
-                    requests.c.run_id == run_id,
-                    or_(requests.c.sends > 0, requests.c.state != "refused"),
-                )
-            ).scalar_one()
-            if paid:
-                raise WarehouseError(
-                    f"Run {run_id!r} has {paid} requests in the ledger and cannot be forgotten."
-                )
-            for table in (chunks, retries, commits, runs):
-                connection.execute(table.delete().where(table.c.run_id == run_id))
+            insert_invalidation(connection, said)
+
+    def invalidations(self) -> list[Invalidation]:
+        """Everything that was declared stale, in the order it was said."""
+        with self._engine.begin() as connection:
+            return read_invalidations(connection)
 
 
 def open_ledger(root: Path, *, read_only: bool = False, url: str | None = None) -> Ledger:
@@ -342,39 +352,7 @@ def open_ledger(root: Path, *, read_only: bool = False, url: str | None = None) 
     return Ledger(open_engine(root, read_only=read_only, url=url))
 
 
-def _naive(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
-        for key, value in row.items()
-    }
-
-
-def _aware(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-        for key, value in row.items()
-    }
-
-
 def _run_record(row: RowMapping) -> RunRecord:
-    fields = _aware(dict(row))
+    fields = aware(dict(row))
     fields["max_cost_usd"] = from_nano(fields.pop("max_cost_nano"))
     return RunRecord(**fields)
-
-
-def _stored(row: RowMapping) -> StoredRequest:
-    return StoredRequest(
-        request_id=row["request_id"],
-        chunk_id=row["chunk_id"],
-        query_id=row["query_id"],
-        pair_id=row["pair_id"],
-        call_index=row["call_index"],
-        state=row["state"],
-        sends=row["sends"],
-        doubts=row["doubts"],
-        cost_usd=from_nano(row["cost_nano"]),
-        doubt_usd=dollars(row["doubt_nano"]),
-        reserved_usd=dollars(row["reserved_nano"]),
-        doubt_reason=row["doubt_reason"],
-        payload=row["payload"],
-    )

@@ -1,4 +1,8 @@
-"""SQL tables of the ledger. Money is billionths of a dollar, so that sums are exact."""
+"""SQL tables of the ledger. Money is billionths of a dollar, so that sums are exact.
+
+Times are UTC without a zone. Whoever changes a table here raises `LEDGER_VERSION` and adds the
+step to `warehouse/migrations/versions`; a test compares what both paths make.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 
 metadata = MetaData()
 
@@ -24,6 +28,12 @@ meta = Table(
     metadata,
     Column("key", String(64), primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+alembic_version = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), primary_key=True),
 )
 
 runs = Table(
@@ -114,4 +124,14 @@ commits = Table(
     Column("code_version", String(64), nullable=False),
     Column("committed_at", DateTime, nullable=False),
     Index("commits_by_run", "run_id", "chunk_id"),
+)
+
+invalidations = Table(
+    "invalidations",
+    metadata,
+    Column("pair_id", Text, primary_key=True),
+    Column("before", DateTime, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("run_id", String(200)),
+    Column("created_at", DateTime, nullable=False),
 )

@@ -1,0 +1,89 @@
+"""Where the ledger is: a file beside the tables, or the database that a variable names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from warehouse.errors import WarehouseError
+
+LEDGER_FILE = "ledger.db"
+LEDGER_URL_VARIABLE = "ATLAS_LEDGER_URL"
+"""Names the SQLAlchemy address of the ledger; without it the ledger is a file under the root."""
+
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerAddress:
+    """Where a ledger is.
+
+    Attributes:
+        url: with the password; it goes to the driver and nowhere else.
+        file: the SQLite file; None for a server.
+        shown: what people are told, without user and password.
+    """
+
+    url: URL
+    file: Path | None
+    shown: str
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes of several machines may use it at once."""
+        return self.file is None
+
+
+def ledger_address(root: Path, url: str | None = None) -> LedgerAddress:
+    """Address of the ledger that belongs to the tables under `root`.
+
+    Args:
+        root: the warehouse's root.
+        url: a SQLAlchemy address; by default what `ATLAS_LEDGER_URL` says, else the file
+            `ledger.db` under `root`.
+
+    Raises:
+        WarehouseError: the address cannot be read, or names a database that is not supported. The
+            address itself is not repeated: it may hold a password.
+    """
+    given = url or os.environ.get(LEDGER_URL_VARIABLE)
+    if not given:
+        file = root / LEDGER_FILE
+        return LedgerAddress(URL.create("sqlite", database=str(file)), file, str(file))
+    try:
+        parsed = make_url(given)
+    except ArgumentError:
+        raise WarehouseError(
+            f"{LEDGER_URL_VARIABLE} is not a database address. Write it as "
+            "postgresql://user:password@host:5432/database, with special characters of the "
+            "password percent-encoded, or unset it to keep the ledger beside the tables."
+        ) from None
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise WarehouseError(
+            f"{LEDGER_URL_VARIABLE} names a database of kind {parsed.drivername!r}; a ledger is "
+            "kept in postgresql or sqlite. Change the address, or unset it to keep the ledger "
+            "beside the tables."
+        )
+    parsed = parsed.set(drivername=driver)
+    if driver == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise WarehouseError(
+                f"{LEDGER_URL_VARIABLE} names a SQLite database in memory, which forgets "
+                "everything when the process ends. Name a file, such as sqlite:////data/ledger.db."
+            )
+        file = Path(parsed.database)
+        return LedgerAddress(parsed, file, str(file))
+    shown = URL.create(
+        "postgresql", host=parsed.host, port=parsed.port, database=parsed.database
+    ).render_as_string()
+    return LedgerAddress(parsed, None, shown)

@@ -1,0 +1,1 @@
+"""Migrations of the ledger, one module a version; `warehouse.ledger.versions` runs them."""
