@@ -60,6 +60,15 @@ class Columns:
                 f"{label} has two columns named {self.twice[0]!r} (found {shown}); keep one"
             )
 
+    def require_distinct(self, label: str) -> None:
+        """Insist on no column twice.
+
+        Raises:
+            InputError: naming the column.
+        """
+        if self.twice:
+            raise InputError(f"{label} has two columns named {self.twice[0]!r}; keep one")
+
     def pick(self, fields: list[str]) -> dict[str, Any]:
         """The known fields of a row; an empty field is a missing one, save the prompt."""
         values: dict[str, Any] = {}
@@ -79,3 +88,10 @@ def find_columns(names: list[str]) -> Columns:
     known = {name: tidy.index(name) for name in tidy if name in wanted}
     unknown = [name for name, short in zip(names, tidy, strict=True) if short not in wanted]
     return Columns(names, known, unknown, [name for name in known if counts[name] > 1])
+
+
+def every_column(names: list[str]) -> Columns:
+    """A header of which every column is read, under its own name."""
+    counts = Counter(names)
+    known = {name: names.index(name) for name in names}
+    return Columns(names, known, [], [name for name in known if counts[name] > 1])

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tasks.read.columns import Columns, find_columns
+from tasks.read.columns import Columns, every_column, find_columns
 from tasks.read.errors import InputError
 from tasks.read.lines import Line, Record, iter_lines
 from tasks.read.rows import BadRow, ReadLimits, snippet
@@ -123,17 +123,23 @@ class RecordSplitter:
 
 
 def iter_csv(
-    file: InputFile, stream: io.BufferedReader, limits: ReadLimits
+    file: InputFile, stream: io.BufferedReader, limits: ReadLimits, *, every: bool = False
 ) -> Iterator[Columns | Record | BadRow]:
     """The columns of a CSV file first, then its records; an empty line is no row.
 
+    Args:
+        file: names the rows.
+        stream: its bytes.
+        limits: the largest line and record.
+        every: read every column under its own name; else the fields that a backlog knows.
+
     Raises:
-        InputError: no header, or one without a prompt column.
+        InputError: no header, one without a prompt column (unless `every`), or a column twice.
         TornStream: compressed data breaks off.
     """
     budget = REREAD_RECORDS * limits.max_line_bytes
     lines = _Rewindable(iter_lines(file, stream, limits.max_line_bytes), budget)
-    splitter, columns = _read_header(file, lines)
+    splitter, columns = _read_header(file, lines, every=every)
     yield columns
     for start in lines:
         if start.data in (b"\n", b"\r\n", b"\r"):
@@ -226,7 +232,9 @@ def _raw(taken: list[Line]) -> str:
     return snippet(b"".join(line.data for line in taken[:40]))
 
 
-def _read_header(file: InputFile, lines: Iterator[Line]) -> tuple[RecordSplitter, Columns]:
+def _read_header(
+    file: InputFile, lines: Iterator[Line], *, every: bool
+) -> tuple[RecordSplitter, Columns]:
     """Find the delimiter whose header has a prompt column, else the one that cuts most."""
     line = next((line for line in lines if line.data.strip()), None)
     if line is None:
@@ -240,7 +248,7 @@ def _read_header(file: InputFile, lines: Iterator[Line]) -> tuple[RecordSplitter
             continue
         if names is None or line.oversize:
             continue
-        has_prompt = find_columns(names).prompt is not None
+        has_prompt = not every and find_columns(names).prompt is not None
         if best is None or (has_prompt, len(names)) > best[:2]:
             best = has_prompt, len(names), splitter, names
     if best is None:
@@ -249,6 +257,10 @@ def _read_header(file: InputFile, lines: Iterator[Line]) -> tuple[RecordSplitter
             f"column names on one line in UTF-8, separated by commas, semicolons or tabs"
         )
     splitter, names = best[2:]
+    if every:
+        columns = every_column(names)
+        columns.require_distinct(file.label)
+        return splitter, columns
     columns = find_columns(names)
     columns.require(file.label, f"separated by {NAMES[splitter.delimiter]}")
     return splitter, columns

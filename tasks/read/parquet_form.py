@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tasks.read.columns import Columns, find_columns
+from tasks.read.columns import Columns, every_column, find_columns
 from tasks.read.errors import InputError
 from tasks.read.lines import Record
 from tasks.read.rows import ID_NAMES
@@ -22,11 +22,16 @@ MAX_BATCH_ROWS = 1024
 BUFFER_BYTES = 1 << 20
 
 
-def iter_parquet(file: InputFile) -> Iterator[Columns | Record]:
+def iter_parquet(file: InputFile, *, every: bool = False) -> Iterator[Columns | Record]:
     """The columns of a Parquet file first, then its rows.
 
+    Args:
+        file: what to read.
+        every: read every column under its own name; else the fields that a backlog knows.
+
     Raises:
-        InputError: no Parquet file, a damaged one, no prompt column, a column of a wrong type.
+        InputError: no Parquet file, a damaged one, no prompt column or a column of a wrong type
+            (unless `every`), a column twice.
     """
     import pyarrow.parquet as pq
 
@@ -38,13 +43,16 @@ def iter_parquet(file: InputFile) -> Iterator[Columns | Record]:
         # Without pre-buffering a row group is read page by page instead of all at once.
         with pq.ParquetFile(file.path, buffer_size=BUFFER_BYTES, pre_buffer=False) as table:
             schema = table.schema_arrow
-            columns = find_columns(schema.names)
+            columns = every_column(schema.names) if every else find_columns(schema.names)
             if table.metadata.num_rows == 0:
                 yield Columns.empty()
                 return
-            columns.require(file.label)
-            for name, place in columns.known.items():
-                _check_type(file, name, schema.field(place))
+            if every:
+                columns.require_distinct(file.label)
+            else:
+                columns.require(file.label)
+                for name, place in columns.known.items():
+                    _check_type(file, name, schema.field(place))
             yield columns
             yield from _records(table, columns)
 
