@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from profiles.errors import ProfileError
 from profiles.pool import Pair
 from profiles.profile import Profile
-from profiles.statistics import Statistics
+from profiles.statistics import LATER, Statistics
 
 OVERALL = -1
 """`cluster_id` of the rows that hold a pair's overall statistics."""
@@ -69,6 +69,7 @@ def statistics_frame(profile: Profile) -> pl.DataFrame:
         **{name: arrays[name].ravel() for name in _COUNTS},
         "n_unscored": (statistics.n - statistics.n_scored).ravel(),
         **{name: arrays[name].ravel() for name in _MEASURES},
+        **{name: arrays[name].ravel() for name in LATER if name in arrays},
     }
     return pl.DataFrame(data).with_columns(pl.col(pl.Float64).fill_nan(None))
 
@@ -108,7 +109,8 @@ def statistics_from_frame(
         return column.to_numpy().reshape(shape)
 
     counts = {name: np.rint(numbers(name)).astype(np.int64) for name in _COUNTS}
-    measures = {name: numbers(name) for name in _MEASURES}
+    later = [name for name in LATER if name in frame.columns]
+    measures = {name: numbers(name) for name in (*_MEASURES, *later)}
     return Statistics(**counts, **measures, prior_strength=prior_strength)  # type: ignore[arg-type]
 
 

@@ -1,18 +1,27 @@
-"""How good, dear and slow every pair is in every cluster (ATLAS, Eq. 2 and 3), with intervals."""
+"""How good, dear and slow every pair is in every cluster (ATLAS, Eq. 2 and 3), with intervals.
+
+Two kinds of accuracy stand side by side. `score_mean` with its Wilson interval is what was seen:
+the paper's figure, fair between pairs only where all answered the same questions. `score_shrunk`
+with `score_posterior_low/high` is what is believed: the posterior of `profiles.posterior`, fair
+also between pairs of unequal counts, and what routers use.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from profiles.errors import ProfileError
 from profiles.outcomes import OutcomeMatrices
+from profiles.posterior import PosteriorSettings, fit_cells, publish
 
 Z95 = 1.959963984540054
-PRIOR_RANGE = (4.0, 30.0)
-"""Where the moment estimate of the prior strength is clipped: outside, it is noise."""
+_DECIMALS = 12
+"""Posterior figures are rounded, so that the same outcomes are the same profile everywhere."""
+LATER = ("score_posterior_low", "score_posterior_high", "best_probability", "n_effective")
+"""Arrays that profiles of the first format lack; all NaN is left out of `Statistics.arrays`."""
 
 Matrix = NDArray[np.float64]
 
@@ -35,7 +44,7 @@ class Statistics:
     score_high: Matrix
     """Upper end of the 95 % Wilson interval; 1 without scores."""
     score_shrunk: Matrix
-    """`score_mean` drawn towards the pair's overall mean, see `shrunk_means`."""
+    """Posterior mean accuracy, see `profiles.posterior`; NaN for a pair without any score."""
     input_tokens_mean: Matrix
     input_tokens_p50: Matrix
     input_tokens_p90: Matrix
@@ -50,7 +59,19 @@ class Statistics:
     error_rate: Matrix
     """Share of outcomes whose call failed."""
     prior_strength: float
-    """m of the shrinkage, in observations."""
+    """m of the posterior: what its prior is worth, in observations."""
+    score_posterior_low: Matrix = field(default_factory=lambda: np.empty(0))
+    """Lower end of the central 95 % credible interval around `score_shrunk`."""
+    score_posterior_high: Matrix = field(default_factory=lambda: np.empty(0))
+    best_probability: Matrix = field(default_factory=lambda: np.empty(0))
+    """Posterior probability that the pair is the most accurate of its row."""
+    n_effective: Matrix = field(default_factory=lambda: np.empty(0))
+    """Scored outcomes after decay, (Σw)² / Σw²; NaN where outcomes were not weighted."""
+
+    def __post_init__(self) -> None:
+        for name in LATER:
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, np.full(self.n.shape, np.nan))
 
     @property
     def k(self) -> int:
@@ -58,9 +79,14 @@ class Statistics:
         return len(self.n) - 1
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Every (K + 1, P) array by name, in the order they are declared."""
+        """Every (K + 1, P) array by name, in the order they are declared.
+
+        Later additions that hold nothing are left out: a profile stored before they existed
+        keeps its contents, and with them its id.
+        """
         names = [f.name for f in fields(self) if f.name != "prior_strength"]
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        return {n: a for n, a in found.items() if n not in LATER or np.isfinite(a).any()}
 
 
 def wilson(
@@ -89,6 +115,7 @@ def cluster_statistics(
     outcomes: OutcomeMatrices,
     *,
     prior_strength: float | None = None,
+    weights: Matrix | None = None,
 ) -> Statistics:
     """Statistics of every (cluster, pair) cell and of every pair overall.
 
@@ -96,28 +123,40 @@ def cluster_statistics(
         labels: (n,) cluster of each training question.
         k: number of clusters.
         outcomes: the (n, P) matrices of what was observed.
-        prior_strength: m of the shrinkage; None estimates it, see `moment_prior_strength`.
+        prior_strength: m of the posterior; None estimates it, see `profiles.posterior`.
+        weights: (n, P) in [0, 1], what each outcome is worth against a fresh one, see
+            `age_weights`; None counts all alike. Scores alone are weighted: costs, tokens and
+            durations are of what was run.
 
     Raises:
-        ProfileError: if a label is not a cluster or the shapes disagree.
+        ProfileError: if a label is not a cluster, or the shapes or weights are impossible.
     """
     labels = np.asarray(labels, dtype=np.int64)
     if len(labels) != len(outcomes.scores) or (len(labels) and not _within(labels, k)):
         msg = f"{len(labels)} cluster labels for {len(outcomes.scores)} questions and {k} clusters"
         raise ProfileError(msg)
+    if weights is not None:
+        _check_weights(weights, outcomes.scores.shape)
     members = _members(labels, k)
     n = _counted(members, outcomes.observed)
     scored = np.isfinite(outcomes.scores)
     n_scored = _counted(members, scored)
-    sums = members @ np.where(scored, outcomes.scores, 0.0)
-    mean = _divided(sums, n_scored)
-    squares = members @ np.where(scored, outcomes.scores**2, 0.0)
-    if prior_strength is None:
-        prior_strength = moment_prior_strength(sums, squares, n_scored)
-    elif not (np.isfinite(prior_strength) and prior_strength >= 0):
-        msg = f"the prior strength must be 0 or more, not {prior_strength}"
-        raise ProfileError(msg)
-    low, high = wilson(sums, n_scored)
+    worth = scored.astype(np.float64) if weights is None else np.where(scored, weights, 0.0)
+    sums = members @ np.where(scored, outcomes.scores * worth, 0.0)
+    total = members @ worth
+    effective = total if weights is None else _divided(total**2, members @ worth**2)
+    effective = np.nan_to_num(effective)
+    mean = _divided(sums, total)
+    # Bit for bit the sums where nothing is weighted: these are the paper's figures.
+    low, high = wilson(sums if weights is None else np.nan_to_num(mean) * effective, effective)
+    cells = fit_cells(
+        outcomes.scores,
+        labels,
+        k,
+        settings=PosteriorSettings(strength=prior_strength),
+        weights=weights,
+    )
+    believed = publish(cells, np.bincount(labels, minlength=k))
     order = np.argsort(labels, kind="stable")
     bounds = np.searchsorted(labels[order], np.arange(k + 1))
 
@@ -134,7 +173,7 @@ def cluster_statistics(
         score_mean=mean,
         score_low=low,
         score_high=high,
-        score_shrunk=shrunk_means(sums, n_scored, prior_strength),
+        score_shrunk=np.round(believed.mean, _DECIMALS),
         input_tokens_mean=_means(members, outcomes.input_tokens),
         input_tokens_p50=input_p50,
         input_tokens_p90=input_p90,
@@ -146,58 +185,42 @@ def cluster_statistics(
         duration_p50_s=duration_p50,
         duration_p95_s=duration_p95,
         error_rate=_divided(_counted(members, outcomes.failed).astype(np.float64), n),
-        prior_strength=float(prior_strength),
+        prior_strength=float(believed.strength),
+        score_posterior_low=np.round(believed.low, _DECIMALS),
+        score_posterior_high=np.round(believed.high, _DECIMALS),
+        best_probability=believed.best,
+        n_effective=np.full(n.shape, np.nan) if weights is None else effective,
     )
 
 
-def shrunk_means(sums: Matrix, n: NDArray[np.int64], prior_strength: float) -> Matrix:
-    """Means drawn towards a more certain mean, as if `prior_strength` more rows had shown it.
-
-    Cluster rows: (sum + m·μ_p) / (n + m), with μ_p the pair's overall mean.
-    Overall row: (sum_p + m·g) / (n_p + m), with g the mean over all pairs' outcomes.
-    NaN for a pair without any score: nothing is known of it.
+def age_weights(age_days: Matrix, half_life_days: float) -> Matrix:
+    """What outcomes of these ages are worth against fresh ones: ½ to the age in half-lives.
 
     Args:
-        sums: (K + 1, P) sums of scores, the last row overall.
-        n: (K + 1, P) numbers of scores.
-        prior_strength: m, in observations; 0 gives the plain means.
+        age_days: 0 or more; NaN, where nothing was observed, stays worthless.
+        half_life_days: age at which an outcome counts half.
+
+    Raises:
+        ProfileError: if the half-life is not above 0 or an age is negative.
     """
-    overall = _divided(sums[-1], n[-1])
-    total = n[-1].sum()
-    grand = sums[-1].sum() / total if total else np.nan
-    prior = np.broadcast_to(overall, sums.shape).copy()
-    prior[-1] = np.where(n[-1] > 0, grand, np.nan)
-    if prior_strength == 0:
-        return np.where(n > 0, _divided(sums, n), prior)
-    result: Matrix = (sums + prior_strength * prior) / (n + prior_strength)
-    return result
+    if not (np.isfinite(half_life_days) and half_life_days > 0):
+        msg = f"the half-life must be a number of days above 0, not {half_life_days}"
+        raise ProfileError(msg)
+    ages = np.asarray(age_days, dtype=np.float64)
+    if (ages < 0).any():
+        msg = f"an outcome is {-float(np.nanmin(ages)):g} days in the future; check the clocks"
+        raise ProfileError(msg)
+    weights: Matrix = np.nan_to_num(0.5 ** (ages / half_life_days))
+    return weights
 
 
-def moment_prior_strength(sums: Matrix, squares: Matrix, n: NDArray[np.int64]) -> float:
-    """Prior strength m = σ²/τ² by the method of moments, clipped to `PRIOR_RANGE`.
-
-    One-way random effects (analysis of variance), pooled over pairs:
-    σ² = Σ within-cell squares / Σ (n_kp − 1),
-    τ² = (Σ n_kp·(x̄_kp − x̄_p)² − σ²·Σ_p (K_p − 1)) / Σ_p (N_p − Σ_k n_kp²/N_p).
-    The best linear predictor of a cell then weighs its own mean by n / (n + σ²/τ²). Where the
-    cells show no spread beyond chance, τ² ≤ 0 and m is the upper end.
-    """
-    cells, total = n[:-1].astype(np.float64), n[-1].astype(np.float64)
-    mean = _divided(sums, n)
-    filled = np.where(n[:-1] > 0, mean[:-1], 0.0)
-    within = float((squares[:-1] - cells * filled**2).sum())
-    freedom = float(np.maximum(cells - 1.0, 0.0).sum())
-    known = total > 0
-    overall = np.where(known, mean[-1], 0.0)
-    between = float((cells * (filled - overall) ** 2).sum())
-    groups = float(((cells > 0).sum(axis=0) - 1.0)[known].sum())
-    spread = float((total - _divided((cells**2).sum(axis=0), total))[known].sum())
-    low, high = PRIOR_RANGE
-    if freedom <= 0 or spread <= 0 or within <= 0:
-        return high
-    sigma2 = within / freedom
-    tau2 = (between - sigma2 * groups) / spread
-    return high if tau2 <= 0 else float(np.clip(sigma2 / tau2, low, high))
+def _check_weights(weights: Matrix, shape: tuple[int, ...]) -> None:
+    if weights.shape != shape:
+        msg = f"weights have shape {weights.shape}, the scores {shape}; every outcome needs one"
+        raise ProfileError(msg)
+    if not ((weights >= 0) & (weights <= 1)).all():
+        msg = "weights of outcomes must lie in [0, 1]"
+        raise ProfileError(msg)
 
 
 def _within(labels: NDArray[np.int64], k: int) -> bool:

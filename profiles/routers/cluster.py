@@ -29,8 +29,10 @@ class ClusterRouterSettings:
     """What is added to the paper's print; every addition can be switched alone.
 
     Attributes:
-        shrinkage: use means drawn towards the pair's overall mean instead of raw ones.
-        n_min: cells with fewer scored outcomes use the pair's overall statistics; 0 is off.
+        shrinkage: use posterior means (`profiles.posterior`) instead of raw ones.
+        n_min: cells with fewer scored outcomes use the pair's overall cost, and without shrinkage
+            its overall score too (a posterior mean already says what few outcomes are worth);
+            0 is off.
         out_of_distribution: queries farther from their centroid than 99 % of the training
             questions are routed by overall statistics.
         cost_scale: `global`, `raw` or `per_cluster`, see `profiles.routers.utility`.
@@ -149,9 +151,10 @@ class ClusterRouter:
         else:
             parts.append(f"{place}: no allowed pair has a known score and cost; best by training")
         if self._borrowed[row, pair]:
-            parts.append(
-                f"fewer than {self.settings.n_min} outcomes here, so by the pair's overall figures"
-            )
+            by = "the pair's overall figures"
+            if self.settings.shrinkage:
+                by = "what the pair does elsewhere and other pairs do here"
+            parts.append(f"fewer than {self.settings.n_min} outcomes here, so by {by}")
         if restricted:
             parts.append("among the pairs allowed for it")
         unpriced = int(np.isnan(self._costs[row]).sum())
@@ -172,7 +175,8 @@ def routing_tables(
     # "Overall" is the shrunk overall mean whether or not cells are shrunk: it is the fallback.
     overall_scores = np.broadcast_to(statistics.score_shrunk[-1], scores.shape)
     overall_costs = np.broadcast_to(statistics.cost_mean_usd[-1], costs.shape)
-    scores[borrowed] = overall_scores[borrowed]
+    if not settings.shrinkage:
+        scores[borrowed] = overall_scores[borrowed]
     priceless = borrowed | np.isnan(costs)
     costs[priceless] = overall_costs[priceless]
     if settings.out_of_distribution:

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from profiles.errors import ProfileError
 from profiles.outcomes import OutcomeMatrices
 from profiles.statistics import (
-    PRIOR_RANGE,
+    age_weights,
     cluster_statistics,
-    moment_prior_strength,
-    shrunk_means,
     wilson,
 )
 
@@ -87,7 +85,7 @@ def test_an_empty_cluster_and_a_pair_never_run_are_unknown_not_zero():
     assert np.isnan(stats.score_mean[1]).all()
     assert np.isnan(stats.cost_mean_usd).all()
     assert [0.0, 1.0] == [stats.score_low[1, 0], stats.score_high[1, 0]]
-    assert 1.0 == stats.score_shrunk[1, 0]
+    assert 0.9 < stats.score_shrunk[1, 0] < 1.0  # what the pair did elsewhere
     assert np.isnan(stats.score_shrunk[:, 1]).all()
 
 
@@ -112,49 +110,59 @@ def test_quantiles_are_numpys_on_the_known_values(rows, seed):
             np.testing.assert_allclose(expected, stats.duration_p95_s[cluster, pair], atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
-@given(cells, st.floats(0, 50))
-def test_a_shrunk_mean_lies_between_its_mean_and_the_pairs_overall_mean(rows, strength):
-    values = np.array(rows, float)
-    labels = np.arange(len(values)) % 2
+def test_outcomes_of_half_the_worth_move_means_and_effective_counts():
+    found = outcomes([[1.0], [0.0], [0.0]])
+    weights = age_weights(np.array([[0.0], [10.0], [10.0]]), 10.0)
 
-    stats = cluster_statistics(labels, 2, outcomes(values), prior_strength=strength)
+    stats = cluster_statistics(np.array([0, 0, 0]), 1, found, weights=weights)
 
-    overall, mean, shrunk = stats.score_mean[-1], stats.score_mean[:-1], stats.score_shrunk[:-1]
-    known = np.isfinite(mean)
-    low, high = np.fmin(mean, overall), np.fmax(mean, overall)
-    assert (shrunk[known] >= low[known] - 1e-12).all()
-    assert (shrunk[known] <= high[known] + 1e-12).all()
-
-
-def test_shrinkage_by_hand():
-    sums, n = np.array([[3.0], [0.0], [3.0]]), np.array([[3], [1], [4]])
-
-    # overall 0.75; (3 + 4·0.75)/7, (0 + 4·0.75)/5; alone, the overall row keeps its mean
-    np.testing.assert_allclose([[6 / 7], [3 / 5], [0.75]], shrunk_means(sums, n, 4.0))
-    np.testing.assert_allclose([[1], [0], [0.75]], shrunk_means(sums, n, 0.0))
+    assert [[1.0], [0.5], [0.5]] == weights.tolist()
+    assert 0.5 == stats.score_mean[0, 0]
+    assert 3 == stats.n_scored[0, 0]
+    np.testing.assert_allclose(4 / 1.5, stats.n_effective[0, 0])
+    low, high = wilson(np.array([[0.5 * 4 / 1.5]]), np.array([[4 / 1.5]]))
+    np.testing.assert_allclose(
+        [low[0, 0], high[0, 0]], [stats.score_low[0, 0], stats.score_high[0, 0]]
+    )
 
 
-def test_the_prior_strength_tells_real_spread_from_chance():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(8), 200)
-    chance = (rng.random((1600, 4)) < 0.5).astype(float)
-    apart = (rng.random((1600, 4)) < np.linspace(0.05, 0.95, 8)[labels][:, None]).astype(float)
+def test_weights_of_one_change_no_figure():
+    rng = np.random.default_rng(1)
+    values = np.where(rng.random((60, 3)) < 0.8, rng.random((60, 3)), NAN)
+    labels = rng.integers(4, size=60)
 
-    low, high = PRIOR_RANGE
-    assert high == cluster_statistics(labels, 8, outcomes(chance)).prior_strength
-    assert low == cluster_statistics(labels, 8, outcomes(apart)).prior_strength
+    plain = cluster_statistics(labels, 4, outcomes(values)).arrays()
+    weighted = cluster_statistics(labels, 4, outcomes(values), weights=np.ones((60, 3))).arrays()
+
+    assert {"n_effective"} == set(weighted) - set(plain)
+    for name, array in plain.items():
+        np.testing.assert_allclose(array, weighted[name], atol=1e-12, err_msg=name)
 
 
-def test_the_moment_estimate_recovers_a_known_ratio():
-    rng = np.random.default_rng(0)
-    centre = 0.5 + 0.15 * rng.standard_normal((4000, 1))
-    values = rng.random((4000, 50)) < np.clip(centre, 0, 1)
-    sums = np.vstack([values.sum(1)[:, None], [[values.sum()]]]).astype(float)
-    n = np.vstack([np.full((4000, 1), 50), [[200_000]]])
+@pytest.mark.parametrize(
+    ("ages", "half_life", "complaint"),
+    [
+        pytest.param([[-1.0]], 5.0, "1 days in the future", id="future"),
+        pytest.param([[1.0]], 0.0, "half-life must be", id="no-half-life"),
+        pytest.param([[1.0]], NAN, "half-life must be", id="nan"),
+    ],
+)
+def test_impossible_ages_are_refused(ages, half_life, complaint):
+    with pytest.raises(ProfileError, match=complaint):
+        age_weights(np.array(ages), half_life)
 
-    # p(1-p) is 0.25 - 0.15², so that m = σ²/τ² is about 10.1
-    np.testing.assert_allclose(10.1, moment_prior_strength(sums, sums, n), rtol=0.1)
+
+@pytest.mark.parametrize(
+    ("weights", "complaint"),
+    [
+        pytest.param(np.ones((2, 2)), "weights have shape", id="shape"),
+        pytest.param(np.array([[1.0], [1.5]]), r"lie in \[0, 1\]", id="above-one"),
+        pytest.param(np.array([[1.0], [NAN]]), r"lie in \[0, 1\]", id="nan"),
+    ],
+)
+def test_impossible_weights_are_refused(weights, complaint):
+    with pytest.raises(ProfileError, match=complaint):
+        cluster_statistics(np.array([0, 0]), 1, outcomes([[1.0], [0.0]]), weights=weights)
 
 
 @pytest.mark.parametrize(

@@ -99,14 +99,22 @@ def test_shrinkage_alone_draws_a_small_cluster_to_the_overall_means():
     assert [1, 0, 0] == [pair(), pair(shrinkage=True), pair(n_min=3)]
 
 
-def test_a_cell_with_too_few_outcomes_says_that_it_uses_overall_figures():
+@pytest.mark.parametrize(
+    ("shrinkage", "said"),
+    [
+        pytest.param(False, "by the pair's overall figures", id="raw"),
+        pytest.param(True, "by what the pair does elsewhere and other pairs do here", id="shrunk"),
+    ],
+)
+def test_a_cell_with_too_few_outcomes_says_where_its_score_is_from(shrinkage, said):
     labels = np.array([0] * 30 + [1] * 2)
     scores = np.array([[1.0, 0.0]] * 30 + [[0.0, 1.0]] * 2)
-    router = ClusterRouter(make_profile(scores, labels))
+    settings = ClusterRouterSettings(shrinkage=shrinkage)
+    router = ClusterRouter(make_profile(scores, labels), settings)
 
     decisions = router.decide(corners(np.array([1]), 3), context(1))
 
-    assert "fewer than 5 outcomes here, so by the pair's overall figures" in decisions.reason[0]
+    assert f"fewer than 5 outcomes here, so {said}" in decisions.reason[0]
 
 
 def test_a_query_far_from_every_cluster_is_marked_and_routed_by_overall_figures():

@@ -1,0 +1,319 @@
+"""Empirical-Bayes posterior of every pair's accuracy in every cluster, from few or uneven cells.
+
+A model of three lines, fitted in closed form. For pair p and question q of cluster k
+
+    score_qp = θ_kp + s_kp·(√ρ·u_q + √(1−ρ)·e_qp),   s²_kp = φ·θ(1−θ)
+    θ_kp     ~ N(μ_kp, s²_kp / m)
+    μ_kp     = grand mean + pair effect + cluster effect
+
+u_q is how easy the question is for every pair, so that pairs that answered the same questions are
+compared on them (ρ = 0 is the textbook (successes + m·μ) / (n + m)). μ is a ridge fit on the
+observed cells, m, ρ and φ are estimated by moments. Means of unequal counts are never compared
+raw: a pair seen once and right does not win a cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiles.errors import ProfileError
+
+STRENGTH_RANGE = (4.0, 30.0)
+"""Where the moment estimate of the prior strength m is clipped: outside, it is noise."""
+PRIOR_RANGE = (0.02, 0.98)
+"""Where the prior mean is clipped: no pair is expected to be always right or always wrong."""
+_CORRELATION_LIMIT = 0.8
+_DRAWS = 4000
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorSettings:
+    """How the posterior is fitted.
+
+    Attributes:
+        strength: m, what the prior is worth in observations; None estimates it.
+        ridge: pull of pair and cluster effects towards 0, in observations.
+        paired: estimate ρ and compare pairs on shared questions; False is ρ = 0.
+    """
+
+    strength: float | None = None
+    ridge: float = 2.0
+    paired: bool = True
+
+
+class Cells(NamedTuple):
+    """Joint normal posterior of K clusters by P pairs, before anything is derived from it."""
+
+    mean: Matrix
+    """(K, P) posterior means."""
+    covariance: Matrix
+    """(K, P, P), of a cluster's P accuracies."""
+    prior: Matrix
+    """(K, P) prior means μ."""
+    prior_effects: Matrix
+    """(P + K, P + K) covariance of the pair and cluster effects behind μ."""
+    n: Matrix
+    """(K, P) scored outcomes, or the sum of their weights."""
+    strength: float
+    correlation: float
+
+    def draws(self, count: int, rng: np.random.Generator) -> Matrix:
+        """(count, K, P) draws of the accuracies."""
+        root = np.linalg.cholesky(self.covariance)
+        noise = rng.standard_normal((count, *self.mean.shape))
+        drawn: Matrix = self.mean + np.einsum("kpj,dkj->dkp", root, noise)
+        return drawn
+
+
+class Posterior(NamedTuple):
+    """What is published of it: every array is (K + 1, P), the last row overall; NaN is unknown."""
+
+    mean: Matrix
+    low: Matrix
+    """Lower end of the central 95 % credible interval."""
+    high: Matrix
+    best: Matrix
+    """Probability that the pair is the best one of the row."""
+    strength: float
+    correlation: float
+
+
+def fit_cells(
+    scores: Matrix,
+    labels: NDArray[np.int64],
+    k: int,
+    *,
+    settings: PosteriorSettings | None = None,
+    weights: Matrix | None = None,
+) -> Cells:
+    """Fit the model of this module to (n, P) scores, NaN where not observed.
+
+    Args:
+        scores: in [0, 1].
+        labels: (n,) cluster of each question.
+        k: number of clusters.
+        settings: how.
+        weights: (n, P) in [0, 1], what an outcome is worth against a fresh one; None is 1.
+
+    Raises:
+        ProfileError: if the strength is not a number of 0 or more.
+    """
+    settings = settings or PosteriorSettings()
+    if settings.strength is not None and not (
+        np.isfinite(settings.strength) and settings.strength >= 0
+    ):
+        msg = f"the prior strength must be 0 or more, not {settings.strength}"
+        raise ProfileError(msg)
+    scored = np.isfinite(scores)
+    worth = scored.astype(np.float64) if weights is None else np.where(scored, weights, 0.0)
+    values = np.where(scored, scores, 0.0)
+    rows = _by_cluster(labels, k)
+    n = np.stack([worth[r].sum(axis=0) for r in rows])
+    sums = np.stack([(worth[r] * values[r]).sum(axis=0) for r in rows])
+    squares = np.stack([(worth[r] * values[r] ** 2).sum(axis=0) for r in rows])
+    prior, effects, strength, scale = _prior(n, sums, squares, settings)
+    centre = (sums + strength * prior) / np.maximum(n + strength, 1e-12)
+    centre = np.clip(centre, *PRIOR_RANGE)
+    variance = scale * centre * (1.0 - centre)
+    deviation = np.sqrt(variance)
+    correlation = 0.0
+    if settings.paired and scores.shape[1] > 1:
+        correlation = _correlation(values, scored, labels, centre, deviation)
+    # An m of 0 would leave unseen cells without any precision.
+    pull = max(strength, 1e-6)
+    means, covariances = [], []
+    for cluster, row in enumerate(rows):
+        precision, evidence = _evidence(
+            values[row], worth[row], prior[cluster], deviation[cluster], correlation
+        )
+        precision += np.diag(pull / variance[cluster])
+        covariance = np.linalg.inv(precision)
+        means.append(prior[cluster] + covariance @ evidence)
+        covariances.append((covariance + covariance.T) / 2.0)
+    return Cells(np.array(means), np.array(covariances), prior, effects, n, strength, correlation)
+
+
+def publish(cells: Cells, sizes: NDArray[np.int64], *, seed: int = 0) -> Posterior:
+    """Means, intervals and probabilities of being best, per cluster and overall.
+
+    The overall accuracy of a pair is the mean over clusters weighted by their sizes, whatever
+    share of each was observed. A pair without any outcome is unknown everywhere.
+
+    Args:
+        cells: from `fit_cells`.
+        sizes: (K,) training questions per cluster, observed or not.
+        seed: of the draws behind `best`.
+    """
+    k, pairs = cells.mean.shape
+    share = sizes / max(int(sizes.sum()), 1) if sizes.sum() else np.full(k, 1.0 / k)
+    pull = cells.strength / np.maximum(cells.n + cells.strength, 1e-12)
+    covariance = cells.covariance.copy()
+    diagonal = np.arange(pairs)
+    overall = np.einsum("k,kpj->pj", share**2, covariance)
+    for pair in diagonal:
+        # What is not known of μ is passed on where the prior still decides.
+        along = np.zeros((k, pairs + k))
+        along[:, pair] = 1.0
+        along[np.arange(k), pairs + np.arange(k)] = 1.0
+        along *= pull[:, pair, None]
+        covariance[:, pair, pair] += np.einsum("ki,ij,kj->k", along, cells.prior_effects, along)
+        together = share @ along
+        overall[pair, pair] += together @ cells.prior_effects @ together
+    mean = np.vstack([cells.mean, share @ cells.mean])
+    both = np.concatenate([covariance, overall[None]])
+    variance = np.einsum("kpp->kp", both)
+    known = cells.n.sum(axis=0) > 0
+    low, high = beta_interval(mean, variance)
+    best = probability_best(mean, both, known, seed=seed)
+    unknown = np.broadcast_to(~known, mean.shape)
+    shown = np.clip(mean, 0.0, 1.0)
+    for array in (shown, low, high, best):
+        array[unknown] = np.nan
+    return Posterior(shown, low, high, best, cells.strength, cells.correlation)
+
+
+def beta_interval(mean: Matrix, variance: Matrix, level: float = 0.95) -> tuple[Matrix, Matrix]:
+    """Central interval of the beta distribution with these means and variances, elementwise."""
+    from scipy.special import betaincinv
+
+    centre = np.clip(mean, 0.002, 0.998)
+    spread = np.clip(variance, 1e-12, 0.98 * centre * (1.0 - centre))
+    weight = centre * (1.0 - centre) / spread - 1.0
+    tail = (1.0 - level) / 2.0
+    first, second = centre * weight, (1.0 - centre) * weight
+    low = np.asarray(betaincinv(first, second, tail), dtype=np.float64)
+    high = np.asarray(betaincinv(first, second, 1.0 - tail), dtype=np.float64)
+    return np.minimum(low, centre), np.maximum(high, centre)
+
+
+def probability_best(
+    mean: Matrix, covariance: Matrix, known: NDArray[np.bool_], *, seed: int = 0
+) -> Matrix:
+    """(R, P) probability that each pair has the highest accuracy of its row, by drawing.
+
+    Args:
+        mean: (R, P).
+        covariance: (R, P, P).
+        known: (P,) pairs that take part.
+        seed: of the draws; the same every time, so that a profile's contents do not change.
+    """
+    rng = np.random.default_rng(seed)
+    result = np.zeros(mean.shape)
+    for row, (centre, spread) in enumerate(zip(mean, covariance, strict=True)):
+        root = np.linalg.cholesky(spread + 1e-12 * np.eye(len(centre)))
+        drawn = centre + rng.standard_normal((_DRAWS, len(centre))) @ root.T
+        drawn[:, ~known] = -np.inf
+        result[row] = np.bincount(drawn.argmax(axis=1), minlength=len(centre)) / _DRAWS
+    return result
+
+
+def _by_cluster(labels: NDArray[np.int64], k: int) -> list[NDArray[np.int64]]:
+    order = np.argsort(labels, kind="stable")
+    bounds = np.searchsorted(labels[order], np.arange(k + 1))
+    return [order[bounds[c] : bounds[c + 1]] for c in range(k)]
+
+
+def _prior(
+    n: Matrix, sums: Matrix, squares: Matrix, settings: PosteriorSettings
+) -> tuple[Matrix, Matrix, float, float]:
+    """Prior means, covariance of their effects, strength m, and variance against a coin's φ."""
+    total = n.sum()
+    grand = float(np.clip(sums.sum() / total, *PRIOR_RANGE)) if total else 0.5
+    means = np.divide(sums, n, out=np.full(n.shape, grand), where=n > 0)
+    scale = _scale(n, sums, squares, means)
+    weight, strength = n, settings.strength
+    prior, effects = _additive(means, n, weight, grand, settings.ridge)
+    if strength is None:
+        # Once with every outcome counting alike, once with cells counting by how much they tell.
+        for _ in range(2):
+            strength = _strength(n, means, prior, scale)
+            weight = n * strength / (n + strength)
+            prior, effects = _additive(means, n, weight, grand, settings.ridge)
+    assert strength is not None
+    return prior, effects * scale * grand * (1.0 - grand), strength, scale
+
+
+def _additive(
+    means: Matrix, n: Matrix, weight: Matrix, grand: float, ridge: float
+) -> tuple[Matrix, Matrix]:
+    """Ridge fit of pair and cluster effects; (K, P) fitted means, inverse normal equations."""
+    k, pairs = n.shape
+    normal = np.zeros((pairs + k, pairs + k))
+    normal[np.arange(pairs), np.arange(pairs)] = weight.sum(axis=0)
+    normal[pairs + np.arange(k), pairs + np.arange(k)] = weight.sum(axis=1)
+    normal[:pairs, pairs:] = weight.T
+    normal[pairs:, :pairs] = weight
+    normal[np.diag_indices(pairs + k)] += max(ridge, 1e-9)
+    rest = weight * (means - grand)
+    inverse = np.linalg.inv(normal)
+    effects = inverse @ np.concatenate([rest.sum(axis=0), rest.sum(axis=1)])
+    fitted = grand + effects[None, :pairs] + effects[pairs:, None]
+    return np.clip(fitted, *PRIOR_RANGE), inverse
+
+
+def _scale(n: Matrix, sums: Matrix, squares: Matrix, means: Matrix) -> float:
+    """φ: variance inside cells over that of coins with the same means; below 1 for shares."""
+    freedom = np.maximum(n - 1.0, 0.0)
+    within = float((squares - sums * means)[n > 1].sum())
+    coins = float((n * means * (1.0 - means))[n > 1].sum())
+    if freedom.sum() < 20 or coins <= 0:
+        return 1.0
+    return float(np.clip(within / coins, 0.1, 1.0))
+
+
+def _strength(n: Matrix, means: Matrix, prior: Matrix, scale: float) -> float:
+    """Prior strength m = s²/τ²: spread of cell means about μ beyond what chance gives."""
+    seen = n > 0
+    low, high = STRENGTH_RANGE
+    cells = float(seen.sum())
+    free = cells - min(sum(n.shape) - 1, cells - 1)
+    if cells == 0 or free <= 0:
+        return high
+    variance = scale * prior * (1.0 - prior)
+    excess = float((n * (means - prior) ** 2)[seen].sum()) / free - float(variance[seen].mean())
+    tau2 = excess / float(n[seen].mean())
+    if tau2 <= 0:
+        return high
+    return float(np.clip(variance[seen].mean() / tau2, low, high))
+
+
+def _correlation(
+    values: Matrix,
+    scored: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    centre: Matrix,
+    deviation: Matrix,
+) -> float:
+    """ρ: mean product of two pairs' standardised residuals on one question."""
+    residual = np.where(scored, (values - centre[labels]) / deviation[labels], 0.0)
+    count = scored.sum(axis=1)
+    products = float((residual.sum(axis=1) ** 2 - (residual**2).sum(axis=1)).sum())
+    size = float((residual**2).sum()) / max(int(count.sum()), 1)
+    chances = float((count * (count - 1)).sum())
+    if chances <= 0 or size <= 0:
+        return 0.0
+    # A few shared questions say little: as if fifty uncorrelated products had been seen first.
+    return float(np.clip(products / (chances + 50.0) / size, 0.0, _CORRELATION_LIMIT))
+
+
+def _evidence(
+    values: Matrix, worth: Matrix, prior: Matrix, deviation: Matrix, correlation: float
+) -> tuple[Matrix, Matrix]:
+    """Precision matrix (P, P) and vector (P,) that the outcomes of one cluster add to the prior.
+
+    A question's noise has precision D − ρ·D11ᵀD / (1 + ρ·1ᵀD1), with D = diag(weights / (1 − ρ))
+    (Sherman and Morrison).
+    """
+    each = worth / (1.0 - correlation)
+    shared = correlation / (1.0 + correlation * each.sum(axis=1))
+    standard = np.where(worth > 0, (values - prior) / deviation, 0.0)
+    precision = np.diag(each.sum(axis=0)) - each.T @ (shared[:, None] * each)
+    together = shared * (each * standard).sum(axis=1)
+    vector = (each * standard).sum(axis=0) - each.T @ together
+    return precision / np.outer(deviation, deviation), vector / deviation
