@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,11 @@ from profiles.profile import (
     TrainingRows,
     content_id,
 )
-from profiles.statistics import cluster_statistics
+from profiles.statistics import Statistics, cluster_statistics
+
+if TYPE_CHECKING:
+    from profiles.predictor import Predictor
+    from profiles.selection import Selection
 
 TRAIN = "train"
 NO_DATASET = "(none)"
@@ -63,6 +68,7 @@ def build_profile(
     encoder_fingerprint: str,
     created_at: datetime,
     settings: ProfileSettings | None = None,
+    weights: Matrix | None = None,
 ) -> Profile:
     """Fit a profile.
 
@@ -76,6 +82,7 @@ def build_profile(
         encoder_fingerprint: of what made the embeddings.
         created_at: stamped on the profile; no part of its id.
         settings: how to fit.
+        weights: (n, P) in [0, 1], what each outcome is worth against a fresh one; None is 1.
 
     Raises:
         ProfileError: if there is nothing to learn from, or rows and embeddings disagree.
@@ -88,27 +95,110 @@ def build_profile(
     query_ids = train.get_column("query_id").to_list()
     matrices = outcome_matrices(query_ids, outcomes, pairs)
     _check_knowledge(matrices, len(pairs))
-    clusters = fit_clusters(embeddings, settings.clusters)
-    labels, distances = clusters.assign(embeddings)
-    datasets = _dataset_table(train.get_column("dataset"), matrices.scores)
     texts = train.get_column("text").fill_null("").to_list()
+    datasets = train.get_column("dataset").fill_null(NO_DATASET).to_list()
+    grouping = _Grouping(embeddings, matrices, datasets, settings, weights)
+    selection = _selection(texts, grouping)
+    if selection is not None and selection.k != grouping.clusters.settings.k:
+        chosen = replace(settings, clusters=replace(settings.clusters, k=selection.k))
+        grouping = _Grouping(embeddings, matrices, datasets, chosen, weights)
+        selection = replace(selection, single_scores=grouping.macro)
+    clusters, labels = grouping.clusters, grouping.labels
     parts: dict[str, Any] = {
         "pool_fingerprint": pool_fingerprint,
         "pairs": tuple(pairs),
         "encoder_fingerprint": encoder_fingerprint,
         "clusters": clusters,
-        "statistics": cluster_statistics(
-            labels, clusters.k, matrices, prior_strength=settings.prior_strength
-        ),
-        "train_micro": column_means(matrices.scores),
-        "train_macro": column_means(datasets.scores),
-        "datasets": datasets,
+        "statistics": grouping.statistics,
+        "train_micro": grouping.micro,
+        "train_macro": grouping.macro,
+        "datasets": grouping.table,
         "top_terms": top_terms(texts, labels, clusters.k),
-        "example_query_ids": nearest_examples(query_ids, labels, distances, clusters.k),
-        "settings": settings,
+        "example_query_ids": nearest_examples(query_ids, labels, grouping.distances, clusters.k),
+        "settings": grouping.settings,
         "train": _training_rows(query_ids, embeddings, matrices) if settings.keep_train else None,
+        "predictor": _predictor(texts, grouping),
+        "selection": selection if settings.selection else None,
     }
     return Profile(profile_id=content_id(parts), created_at=created_at, **parts)
+
+
+class _Grouping:
+    """The training questions in clusters, and what follows from that."""
+
+    def __init__(
+        self,
+        embeddings: NDArray[np.float32],
+        outcomes: OutcomeMatrices,
+        datasets: list[str],
+        settings: ProfileSettings,
+        weights: Matrix | None,
+    ) -> None:
+        self.embeddings = embeddings
+        self.outcomes = outcomes
+        self.dataset_names = datasets
+        self.settings = settings
+        self.clusters = fit_clusters(embeddings, settings.clusters)
+        self.labels, self.distances = self.clusters.assign(embeddings)
+        self.statistics = cluster_statistics(
+            self.labels,
+            self.clusters.k,
+            outcomes,
+            prior_strength=settings.prior_strength,
+            weights=weights,
+        )
+        scores = with_missing_cells(outcomes, self.statistics, self.labels)
+        self.table = _dataset_table(datasets, scores)
+        self.micro = column_means(scores)
+        self.macro = column_means(self.table.scores)
+
+
+def _predictor(texts: list[str], grouping: _Grouping) -> Predictor | None:
+    """The predictor; None where none is wanted or there is too little to learn from."""
+    if not grouping.settings.predictor:
+        return None
+    from profiles.predictor import fit_predictor
+
+    return fit_predictor(
+        texts=texts,
+        embeddings=grouping.embeddings,
+        outcomes=grouping.outcomes,
+        datasets=grouping.dataset_names,
+    )
+
+
+def _selection(texts: list[str], grouping: _Grouping) -> Selection | None:
+    """Out-of-fold knowledge; None where none is wanted or there are too few questions."""
+    settings = grouping.settings
+    if not (settings.selection or settings.choose_k):
+        return None
+    from profiles.crossfit import SWEEP, fit_selection
+
+    return fit_selection(
+        texts=texts,
+        datasets=grouping.dataset_names,
+        embeddings=grouping.embeddings,
+        outcomes=grouping.outcomes,
+        single_scores=grouping.macro,
+        clusters=settings.clusters,
+        sweep=settings.choose_k or SWEEP,
+        choose=bool(settings.choose_k),
+        prior_strength=settings.prior_strength,
+    )
+
+
+def with_missing_cells(
+    outcomes: OutcomeMatrices, statistics: Statistics, labels: NDArray[np.int64]
+) -> Matrix:
+    """(n, P) scores, with the posterior mean of its cluster for every cell that was never run.
+
+    Which cells were run depends on what was learnt on the way, so plain means over them would
+    favour pairs that were tried where questions are easy. A cell that was run but not scored
+    stays unknown.
+    """
+    expected = statistics.score_shrunk[labels]
+    filled: Matrix = np.where(outcomes.observed, outcomes.scores, expected)
+    return filled
 
 
 def column_means(values: Matrix) -> Matrix:
@@ -127,8 +217,8 @@ def _training_rows(
     return TrainingRows(tuple(query_ids), matrix, matrices.scores, matrices.costs_usd)
 
 
-def _dataset_table(datasets: pl.Series, scores: Matrix) -> DatasetTable:
-    named = datasets.fill_null(NO_DATASET).to_numpy().astype(str)
+def _dataset_table(datasets: Sequence[str], scores: Matrix) -> DatasetTable:
+    named = np.asarray(datasets, dtype=str)
     names = sorted(set(named.tolist()))
     means = np.array([column_means(scores[named == name]) for name in names])
     return DatasetTable(tuple(names), means)

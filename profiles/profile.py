@@ -6,16 +6,26 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from profiles.clusters import Clusters, ClusterSettings
+from profiles.deferred import Deferred, part_digest
 from profiles.errors import ProfileError
 from profiles.fingerprint import canonical_json
 from profiles.pool import Pair, Pool
 from profiles.statistics import Statistics
+
+if TYPE_CHECKING:
+    from profiles.predictor import Predictor
+    from profiles.selection import Selection
+
+FORMAT = 2
+"""Of the contents a profile's id is the hash of, and of its folder."""
+PARTS = ("train", "predictor", "selection", "correlation")
+"""Fields that may be None and that are read from disk when they are first looked at."""
 
 Matrix = NDArray[np.float64]
 
@@ -28,11 +38,18 @@ class ProfileSettings:
         clusters: settings of KMeans.
         prior_strength: m of the shrinkage; None estimates it from the data.
         keep_train: keep the training embeddings, which the kNN router needs.
+        choose_k: numbers of clusters to choose from by held-out routing value, see
+            `profiles.selection`; empty takes `clusters.k`.
+        predictor: fit the per-question predictor.
+        selection: estimate out of fold what every router is worth, which router `auto` needs.
     """
 
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     prior_strength: float | None = None
     keep_train: bool = True
+    choose_k: tuple[int, ...] = ()
+    predictor: bool = True
+    selection: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,15 @@ class TrainingRows:
     costs_usd: Matrix
     """(n, P); NaN is unknown."""
 
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """JSON-able words, and arrays."""
+        arrays: dict[str, NDArray[Any]] = {
+            "embeddings": self.embeddings,
+            "scores": self.scores,
+            "costs_usd": self.costs_usd,
+        }
+        return {"query_ids": list(self.query_ids)}, arrays
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetTable:
@@ -58,7 +84,7 @@ class DatasetTable:
     """(G, P); NaN where a pair has no score there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
     """What is known of a pool. Fitted on the rows of split `train` alone.
 
@@ -78,6 +104,10 @@ class Profile:
         settings: how it was fitted.
         created_at: when, as the caller says; UTC.
         train: the training rows, or None where they were not kept.
+        predictor: estimates the scores of single questions; None where there was too little to
+            learn from, or where none was wanted.
+        selection: what routers are worth out of fold; None where it was not estimated.
+        correlation: (P, P) correlation between the scores of pairs, NaN unknown; or None.
     """
 
     profile_id: str
@@ -93,7 +123,10 @@ class Profile:
     example_query_ids: tuple[tuple[str, ...], ...]
     settings: ProfileSettings
     created_at: datetime
-    train: TrainingRows | None = None
+    train: Deferred[TrainingRows] = Deferred()  # noqa: RUF009
+    predictor: Deferred[Predictor] = Deferred()  # noqa: RUF009
+    selection: Deferred[Selection] = Deferred()  # noqa: RUF009
+    correlation: Deferred[Matrix] = Deferred()  # noqa: RUF009
 
     @property
     def k(self) -> int:
@@ -105,45 +138,77 @@ class Profile:
         return {pair.pair_id: number for number, pair in enumerate(self.pairs)}
 
 
-def content_id(parts: Mapping[str, Any]) -> str:
+def content_id(
+    parts: Mapping[str, Any],
+    digests: Mapping[str, str | None] | None = None,
+    *,
+    version: int = FORMAT,
+) -> str:
     """The id of a profile with these contents: arrays by dtype, shape and bytes, the rest as JSON.
 
     Args:
-        parts: every field of a profile but `profile_id` and `created_at`, by name.
+        parts: every field of a profile but `profile_id` and `created_at`, by name. Of `PARTS` only
+            the digests count.
+        digests: of `PARTS`, where they are known; else they are taken.
+        version: 1 for profiles written before there were digests.
     """
     clusters: Clusters = parts["clusters"]
     statistics: Statistics = parts["statistics"]
-    train: TrainingRows | None = parts["train"]
     datasets: DatasetTable = parts["datasets"]
     settings: ProfileSettings = parts["settings"]
-    digest = hashlib.sha256()
-    words = {
-        "format": 1,
+    words: dict[str, Any] = {
+        "format": version,
         "pool": parts["pool_fingerprint"],
         "pairs": [pair.pair_id for pair in parts["pairs"]],
         "encoder": parts["encoder_fingerprint"],
         "datasets": list(datasets.names),
         "examples": [list(ids) for ids in parts["example_query_ids"]],
-        "train": None if train is None else list(train.query_ids),
         "radius99": clusters.radius99.hex(),
         "fitted": [settings.prior_strength, statistics.prior_strength.hex()],
         "kmeans": _kmeans(settings.clusters),
     }
-    digest.update(canonical_json(words).encode())
-    arrays: list[NDArray[np.generic]] = [
-        clusters.centroids,
-        clusters.sizes,
-        *statistics.arrays().values(),
-        parts["train_micro"],
-        parts["train_macro"],
-        datasets.scores,
-    ]
-    if train is not None:
-        arrays += [train.embeddings, train.scores, train.costs_usd]
+    shown = statistics.arrays()
+    arrays: list[NDArray[np.generic]] = [clusters.centroids, clusters.sizes]
+    arrays += [shown[name] for name in (_FIRST_STATISTICS if version == 1 else shown)]
+    arrays += [parts["train_micro"], parts["train_macro"], datasets.scores]
+    if version == 1:
+        train: TrainingRows | None = parts["train"]
+        words["train"] = None if train is None else list(train.query_ids)
+        if train is not None:
+            arrays += [train.embeddings, train.scores, train.costs_usd]
+    else:
+        words["choose_k"] = list(settings.choose_k)
+        words["parts"] = dict(digests) if digests is not None else part_digests(parts)
+    digest = hashlib.sha256(canonical_json(words).encode())
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return f"profile-{digest.hexdigest()[:16]}"
+
+
+_FIRST_STATISTICS = (
+    "n", "n_scored", "score_mean", "score_low", "score_high", "score_shrunk",
+    "input_tokens_mean", "input_tokens_p50", "input_tokens_p90",
+    "output_tokens_mean", "output_tokens_p50", "output_tokens_p90",
+    "cost_mean_usd", "cost_p90_usd", "duration_p50_s", "duration_p95_s", "error_rate",
+)  # fmt: skip
+"""The statistics of format 1, in the order they were hashed."""
+
+
+def part_digests(parts: Mapping[str, Any]) -> dict[str, str | None]:
+    """Digest of every one of `PARTS` that is there, None for the others."""
+    return {
+        name: None if parts.get(name) is None else part_digest(*split_part(name, parts[name]))
+        for name in PARTS
+    }
+
+
+def split_part(name: str, value: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:  # noqa: ANN401
+    """One of `PARTS` as JSON-able words and arrays."""
+    if name == "correlation":
+        return {}, {"correlation": value}
+    words, arrays = value.to_parts()
+    return words, dict(arrays)
 
 
 def _kmeans(settings: ClusterSettings) -> list[int | str]:

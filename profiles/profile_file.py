@@ -5,6 +5,12 @@
     clusters.parquet        one row per cluster
     cluster_stats.parquet   one row per cluster and pair, and per pair overall (cluster -1)
     train.parquet           the training rows, where they were kept
+    predictor.npz           the per-question predictor, where there is one
+    selection.npz           what routers are worth out of fold, where it was estimated
+    correlation.npz         correlation between pairs, where it was computed
+
+The last four are read, and checked, when they are first looked at. Folders of format 1 lack the
+last three and are read as ever.
 """
 
 from __future__ import annotations
@@ -14,8 +20,10 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,14 +33,29 @@ import polars as pl
 from numpy.typing import NDArray
 
 from profiles.clusters import Clusters, ClusterSettings
+from profiles.deferred import Stored, part_digest, read_part, write_part
 from profiles.errors import ProfileError
 from profiles.pool import Pair
-from profiles.profile import DatasetTable, Profile, ProfileSettings, TrainingRows, content_id
+from profiles.profile import (
+    FORMAT,
+    PARTS,
+    DatasetTable,
+    Profile,
+    ProfileSettings,
+    TrainingRows,
+    content_id,
+    part_digests,
+    split_part,
+)
 from profiles.profile_frames import clusters_frame, statistics_frame, statistics_from_frame
 
-FORMAT = 1
+READABLE = (1, FORMAT)
 MANIFEST = "profile.json"
-_CLUSTERS, _STATS, _TRAIN = "clusters.parquet", "cluster_stats.parquet", "train.parquet"
+_CLUSTERS, _STATS = "clusters.parquet", "cluster_stats.parquet"
+_FILES = {name: f"{name}.parquet" if name == "train" else f"{name}.npz" for name in PARTS}
+"""File of every part that may be missing."""
+_DAMAGES = (KeyError, TypeError, ValueError, IndexError, OSError, pl.exceptions.PolarsError)
+"""What reading a damaged file raises."""
 
 
 def save_profile(profile: Profile, root: Path) -> Path:
@@ -46,7 +69,7 @@ def save_profile(profile: Profile, root: Path) -> Path:
     root = Path(root)
     final = root / profile.profile_id
     if final.exists():
-        load_profile(final)
+        load_profile(final, whole=True)
         return final
     temporary = root / f".{profile.profile_id}.{uuid4().hex}.tmp"
     try:
@@ -58,7 +81,7 @@ def save_profile(profile: Profile, root: Path) -> Path:
             # Another process published the same profile first.
             if not final.exists():
                 raise
-            load_profile(final)
+            load_profile(final, whole=True)
         _sync_folder(root)
     except OSError as error:
         msg = f"cannot write the profile to {root} ({error.strerror or error}); free or change it"
@@ -68,32 +91,50 @@ def save_profile(profile: Profile, root: Path) -> Path:
     return final
 
 
-def load_profile(folder: Path) -> Profile:
-    """Read a profile, checking every file against its hash and the contents against the id.
+def load_profile(folder: Path, *, whole: bool = False) -> Profile:
+    """Read a profile, checking files against their hashes and the contents against the id.
+
+    Args:
+        folder: of one profile.
+        whole: read and check every part now, not when it is first looked at.
 
     Raises:
-        ProfileError: if it is missing, incomplete, damaged, or of a newer format.
+        ProfileError: if it is missing, incomplete, damaged, or of a newer format. A part that is
+            damaged raises it when it is first looked at.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
-    for name, wanted in manifest["files"].items():
-        try:
-            actual = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        except OSError as error:
-            msg = f"{folder / name} cannot be read ({error.strerror}); {_AGAIN}"
-            raise ProfileError(msg) from error
-        if actual != wanted:
-            msg = f"{folder / name} is damaged (its sha256 is not the recorded one); {_AGAIN}"
-            raise ProfileError(msg)
+    for name in (_CLUSTERS, _STATS):
+        _check_file(folder, name, manifest)
     try:
         profile = _assemble(folder, manifest)
-    except (KeyError, TypeError, ValueError, IndexError, pl.exceptions.PolarsError) as error:
-        msg = f"{folder} is not a whole profile ({error}); {_AGAIN}"
-        raise ProfileError(msg) from error
+    except ProfileError as error:
+        raise _not_whole(folder, error) from error
+    except _DAMAGES as error:
+        raise _not_whole(folder, error) from error
     if profile.profile_id != manifest["profile_id"]:
         msg = f"{folder}: the contents are not those of {manifest['profile_id']}; {_AGAIN}"
         raise ProfileError(msg)
+    if whole:
+        for name in PARTS:
+            getattr(profile, name)
     return profile
+
+
+def _check_file(folder: Path, name: str, manifest: dict[str, Any]) -> None:
+    try:
+        with (folder / name).open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        msg = f"{folder / name} cannot be read ({error.strerror}); {_AGAIN}"
+        raise ProfileError(msg) from error
+    if actual != manifest["files"][name]:
+        msg = f"{folder / name} is damaged (its sha256 is not the recorded one); {_AGAIN}"
+        raise ProfileError(msg)
+
+
+def _not_whole(folder: Path, error: Exception) -> ProfileError:
+    return ProfileError(f"{folder} is not a whole profile ({error}); {_AGAIN}")
 
 
 _AGAIN = "remove the folder and profile again (finished cells are not paid for twice)"
@@ -115,28 +156,36 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         msg = f"{path} is not the manifest of a profile; {_AGAIN}"
         raise ProfileError(msg)
-    if manifest.get("format") != FORMAT:
+    if manifest.get("format") not in READABLE:
+        readable = " and ".join(str(number) for number in READABLE)
         msg = (
-            f"{path} has format {manifest.get('format')!r}, this version reads {FORMAT};"
+            f"{path} has format {manifest.get('format')!r}, this version reads {readable};"
             " update atlas, or profile again"
         )
         raise ProfileError(msg)
     needed = {_CLUSTERS, _STATS}
-    if not needed <= manifest["files"].keys() <= needed | {_TRAIN} or "profile_id" not in manifest:
+    known = needed | set(_FILES.values())
+    if not needed <= manifest["files"].keys() <= known or "profile_id" not in manifest:
         msg = f"{path} does not name the files of a profile; {_AGAIN}"
         raise ProfileError(msg)
     return manifest
 
 
 def _write_all(profile: Profile, folder: Path) -> None:
-    frames = {_CLUSTERS: clusters_frame(profile), _STATS: statistics_frame(profile)}
-    if profile.train is not None:
-        frames[_TRAIN] = _train_frame(profile.train)
+    clusters_frame(profile).write_parquet(folder / _CLUSTERS, compression="zstd")
+    statistics_frame(profile).write_parquet(folder / _STATS, compression="zstd")
+    parts = {name: getattr(profile, name) for name in PARTS}
+    for name, value in parts.items():
+        if name == "train" and value is not None:
+            _train_frame(value).write_parquet(folder / _FILES[name], compression="zstd")
+        elif value is not None:
+            write_part(folder / _FILES[name], *split_part(name, value))
     hashes = {}
-    for name, frame in frames.items():
-        frame.write_parquet(folder / name, compression="zstd")
-        hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    manifest = json.dumps(_manifest(profile, hashes), indent=2, allow_nan=False)
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    words = _manifest(profile, hashes) | {"parts": part_digests(parts)}
+    manifest = json.dumps(words, indent=2, allow_nan=False)
     (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
     for path in folder.iterdir():
         with path.open("rb") as file:
@@ -180,7 +229,10 @@ def _assemble(folder: Path, manifest: dict[str, Any]) -> Profile:
     pairs = tuple(Pair(str(model), str(tool)) for model, tool in manifest["pairs"])
     chosen = dict(manifest["settings"])
     kmeans = ClusterSettings(**chosen.pop("clusters"))
-    settings = ProfileSettings(clusters=kmeans, **chosen)
+    choose_k = tuple(chosen.pop("choose_k", ()))
+    if manifest["format"] == 1:
+        chosen |= {"predictor": False, "selection": False}
+    settings = ProfileSettings(clusters=kmeans, choose_k=choose_k, **chosen)
     table = pl.read_parquet(folder / _CLUSTERS).sort("cluster_id")
     clusters = Clusters(
         centroids=np.array(table.get_column("centroid").to_list(), dtype=np.float32),
@@ -207,10 +259,38 @@ def _assemble(folder: Path, manifest: dict[str, Any]) -> Profile:
         "top_terms": tuple(tuple(terms) for terms in table.get_column("top_terms")),
         "example_query_ids": tuple(tuple(ids) for ids in table.get_column("example_query_ids")),
         "settings": settings,
-        "train": _training_rows(folder) if _TRAIN in manifest["files"] else None,
     }
     created_at = datetime.fromisoformat(manifest["created_at"])
-    return Profile(profile_id=content_id(parts), created_at=created_at, **parts)
+    if manifest["format"] == 1:
+        if _FILES["train"] in manifest["files"]:
+            _check_file(folder, _FILES["train"], manifest)
+            parts["train"] = _training_rows(folder)
+        parts.setdefault("train", None)
+        return Profile(profile_id=content_id(parts, version=1), created_at=created_at, **parts)
+    digests = {name: manifest["parts"][name] for name in PARTS}
+    for name, digest in digests.items():
+        if digest is not None:
+            read = partial(_read_deferred, folder, name, manifest)
+            parts[name] = Stored(digest, read)
+    return Profile(profile_id=content_id(parts, digests), created_at=created_at, **parts)
+
+
+def _read_deferred(folder: Path, name: str, manifest: dict[str, Any]) -> Any:  # noqa: ANN401
+    """One part, its file and its contents checked.
+
+    Raises:
+        ProfileError: it is damaged.
+    """
+    _check_file(folder, _FILES[name], manifest)
+    try:
+        value = _READERS[name](folder)
+        digest = part_digest(*split_part(name, value))
+    except _DAMAGES as error:
+        raise _not_whole(folder, error) from error
+    if digest != manifest["parts"][name]:
+        msg = f"{folder / _FILES[name]} is not that of {manifest['profile_id']}; {_AGAIN}"
+        raise ProfileError(msg)
+    return value
 
 
 def _train_frame(train: TrainingRows) -> pl.DataFrame:
@@ -226,13 +306,38 @@ def _train_frame(train: TrainingRows) -> pl.DataFrame:
 
 
 def _training_rows(folder: Path) -> TrainingRows:
-    frame = pl.read_parquet(folder / _TRAIN)
+    frame = pl.read_parquet(folder / _FILES["train"])
     return TrainingRows(
         tuple(frame.get_column("query_id").to_list()),
         frame.get_column("embedding").to_numpy().astype(np.float32),
         frame.get_column("scores").to_numpy().astype(np.float64),
         frame.get_column("costs_usd").to_numpy().astype(np.float64),
     )
+
+
+def _predictor(folder: Path) -> Any:  # noqa: ANN401
+    from profiles.predictor import Predictor
+
+    return Predictor.from_parts(*read_part(folder / _FILES["predictor"]))
+
+
+def _selection(folder: Path) -> Any:  # noqa: ANN401
+    from profiles.selection import Selection
+
+    return Selection.from_parts(*read_part(folder / _FILES["selection"]))
+
+
+def _correlation(folder: Path) -> NDArray[np.float64]:
+    _, arrays = read_part(folder / _FILES["correlation"])
+    return arrays["correlation"].astype(np.float64)
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    "train": _training_rows,
+    "predictor": _predictor,
+    "selection": _selection,
+    "correlation": _correlation,
+}
 
 
 def _numbers(values: NDArray[np.float64]) -> list[float | None]:

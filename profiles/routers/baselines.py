@@ -20,6 +20,7 @@ from profiles.routers.ranking import (
     sentences,
     tie_order,
 )
+from profiles.routers.utility import utilities
 
 Matrix = NDArray[np.float64]
 
@@ -125,6 +126,34 @@ class BestSingleRouter(_Baseline):
         table = self._profile.train_macro[None, :]
         sentence = "{pair} has the highest training mean over datasets"
         return self._by_table(table, table, np.zeros(n, np.int64), context, sentence)
+
+
+class BestUtilityRouter(_Baseline):
+    """The best single pair at an alpha: highest utility of training macro mean and mean cost.
+
+    At alpha 0 it is `BestSingleRouter`. Costs are scaled as in `profiles.routers.utility`.
+    """
+
+    def __init__(self, profile: Profile, *, name: str = "best-single") -> None:
+        super().__init__(profile, name)
+        known = self._mean_costs[np.isfinite(self._mean_costs)]
+        self._largest_cost = float(known.max()) if len(known) else float("nan")
+
+    def decide(self, embeddings: NDArray[np.float32] | None, context: RoutingContext) -> Decisions:
+        """Choose the best single pair at this alpha that is allowed.
+
+        Raises:
+            RouterError: alpha is above 0 and no pair has a known cost.
+        """
+        n = check_context(context, self._pairs, embeddings)
+        scores = self._profile.train_macro[None, :]
+        costs = self._mean_costs[None, :]
+        table = utilities(scores, costs, context.alpha, "global", self._largest_cost)
+        sentence = (
+            f"{{pair}} has the highest utility over all training data at alpha {context.alpha:g}"
+        )
+        expected = self._profile.train_micro[None, :]
+        return self._by_table(table, expected, np.zeros(n, np.int64), context, sentence)
 
 
 class CheapestRouter(_Baseline):

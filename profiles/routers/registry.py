@@ -28,7 +28,11 @@ _SIMPLE: dict[str, Callable[..., Router]] = {
     "dataset-best": DatasetBestRouter,
     "oracle": OracleRouter,
 }
-ROUTER_NAMES = (*_SIMPLE, "fixed:<pair_id>", "cluster-plain", "cluster", "knn", "knn:<k>")
+_LEARNT = ("auto", "predictor")
+"""Routers without settings that need more of a profile than its means."""
+ROUTER_NAMES = (
+    "auto", "predictor", "cluster", "cluster-plain", "knn", "knn:<k>", "fixed:<pair_id>", *_SIMPLE,
+)  # fmt: skip
 
 
 def check_router_name(name: str) -> None:
@@ -38,10 +42,10 @@ def check_router_name(name: str) -> None:
         RouterError: there is no such router.
     """
     kind, _, detail = name.partition(":")
-    simple = kind in {*_SIMPLE, "cluster", "cluster-plain", "knn"} and not detail
+    simple = kind in {*_SIMPLE, *_LEARNT, "cluster", "cluster-plain", "knn"} and not detail
     if simple or (kind in {"fixed", "knn"} and detail):
         return
-    close = did_you_mean(name, [*_SIMPLE, "cluster-plain", "cluster", "knn"])
+    close = did_you_mean(name, [*_LEARNT, *_SIMPLE, "cluster-plain", "cluster", "knn"])
     msg = f"there is no router {name!r}{close}; routers are {', '.join(ROUTER_NAMES)}"
     raise RouterError(msg)
 
@@ -68,6 +72,14 @@ def build_router(name: str, profile: Profile, **settings: Any) -> Router:  # noq
     _check_settings(kind, settings, set())
     if kind == "fixed":
         return FixedRouter(profile, detail, name=name)
+    if kind == "auto":
+        from profiles.routers.auto import AutoRouter
+
+        return AutoRouter(profile, name=name)
+    if kind == "predictor":
+        from profiles.routers.predictor import PredictorRouter
+
+        return PredictorRouter(profile, name=name)
     return _SIMPLE[kind](profile, name=name)
 
 

@@ -53,8 +53,12 @@ def make_profile(
     datasets: list[str] | None = None,
     prior_strength: float | None = None,
     keep_train: bool = True,
+    fit_all: bool = False,
 ) -> Profile:
-    """A profile whose clusters are exactly the labels (numbered as KMeans likes)."""
+    """A profile whose clusters are exactly the labels (numbered as KMeans likes).
+
+    `fit_all` adds predictor and selection, which take longer to fit than most tests have.
+    """
     ids = [f"q{row}" for row in range(len(scores))]
     k = len(set(labels.tolist()))
     queries = pl.DataFrame(
@@ -73,7 +77,13 @@ def make_profile(
         pool_fingerprint="pool",
         encoder_fingerprint="corner@1/float32",
         created_at=CREATED,
-        settings=ProfileSettings(ClusterSettings(k, n_init=5), prior_strength, keep_train),
+        settings=ProfileSettings(
+            ClusterSettings(k, n_init=5),
+            prior_strength,
+            keep_train,
+            predictor=fit_all,
+            selection=fit_all,
+        ),
     )
 
 

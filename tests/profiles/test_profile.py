@@ -13,6 +13,7 @@ import pytest
 
 from profiles.build_profile import build_profile, train_queries
 from profiles.clusters import ClusterSettings
+from profiles.deferred import part_digest
 from profiles.errors import ProfileError
 from profiles.fingerprint import build_pool
 from profiles.outcomes import outcome_matrices
@@ -31,7 +32,7 @@ def build(queries: pl.DataFrame, outcomes: pl.DataFrame, embeddings: np.ndarray,
         "pool_fingerprint": "pool",
         "encoder_fingerprint": "e@1",
         "created_at": CREATED,
-        "settings": ProfileSettings(ClusterSettings(2)),
+        "settings": ProfileSettings(ClusterSettings(2), predictor=False, selection=False),
     }
     return build_profile(
         queries=queries, outcomes=outcomes, embeddings=embeddings, **{**given, **kept}
@@ -244,6 +245,8 @@ def same(one: object, other: object) -> bool:
         return one.dtype == other.dtype and np.array_equal(
             one, other, equal_nan=one.dtype.kind == "f"
         )
+    if hasattr(one, "to_parts") and hasattr(other, "to_parts"):
+        return part_digest(*one.to_parts()) == part_digest(*other.to_parts())
     if hasattr(one, "__dataclass_fields__"):
         return all(same(getattr(one, f), getattr(other, f)) for f in one.__dataclass_fields__)
     return one == other
