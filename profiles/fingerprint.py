@@ -61,6 +61,8 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
         "modality": sorted(spec.modality),
         "max_output_tokens": spec.limits.max_output_tokens,
         "parameters": dict(spec.parameters),
+        # A key that a pool does not use must not change its fingerprint.
+        **({"revision": spec.revision} if spec.revision else {}),
     }
 
 
@@ -71,6 +73,8 @@ def _tool(spec: ToolSpec) -> dict[str, Any]:
         "price_per_call_usd": _money(spec.price_per_call_usd),
         "modality": sorted(spec.modality),
         "unsafe": spec.unsafe,
+        **({"version": spec.version} if spec.version else {}),
+        **({"prompt": spec.prompt} if spec.prompt else {}),
     }
 
 
@@ -88,8 +92,9 @@ def _money(money: Decimal | None) -> str | None:
 def pair_fingerprint(pool: Pool, pair: Pair) -> str:
     """Hash of everything about one pair that can change its answers or their price.
 
-    Unlike the pool's fingerprint it survives changes to other pairs: a profile that gains a model
-    keeps every outcome it has.
+    Unlike the pool's fingerprint it survives changes to other pairs. Outcomes carry finer versions
+    of their own since tables have schema version 2 (`tasks.profiling.cell_versions`); runs of
+    earlier versions are known by this hash.
     """
     content = {"model": _model(pool.models[pair.model]), "tool": _tool(pool.tools[pair.tool])}
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()

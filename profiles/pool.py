@@ -68,6 +68,8 @@ class ModelSpec:
     limits: Limits = field(default_factory=Limits)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
+    revision: str = ""
+    """What the user calls this state of the model: another word makes its outcomes stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,10 @@ class ToolSpec:
     unsafe: bool = False
     """Consent to run model-written programs where no sandbox is to be had."""
     description: str = ""
+    version: str = ""
+    """What the user calls this state of the tool: another word makes its outcomes stale."""
+    prompt: str | None = None
+    """Instructions of its pairs, instead of the ones that come with the kind."""
 
 
 @dataclass(frozen=True, slots=True)

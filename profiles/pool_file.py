@@ -34,14 +34,17 @@ KEY_ENV = "key_env"
 _POOL_KEYS = ("name", "description", "models", "tools", "pairs")
 _MODEL_KEYS = (
     "provider", "name", "endpoint", "api_key_env", "prices", "modality", "limits", "parameters",
-    "description",
+    "description", "revision",
 )  # fmt: skip
 _PRICE_KEYS = ("input_usd", "output_usd", "cached_input_usd")
 _LIMIT_KEYS = (
     "concurrency", "requests_per_minute", "tokens_per_minute", "context_tokens",
     "max_output_tokens", "timeout_s",
 )  # fmt: skip
-_TOOL_KEYS = ("kind", "parameters", "price_per_call_usd", "modality", "unsafe", "description")
+_TOOL_KEYS = (
+    "kind", "parameters", "price_per_call_usd", "modality", "unsafe", "description", "version",
+    "prompt",
+)  # fmt: skip
 _RULE_KEYS = ("include", "exclude")
 
 
@@ -135,6 +138,7 @@ def _model(key: str, field: Fields) -> ModelSpec:
         limits=_limits(field),
         parameters=read.parameters(field),
         description=read.text(field, "description"),
+        revision=read.text(field, "revision"),
     )
 
 
@@ -208,6 +212,9 @@ def _tool(key: str, field: Fields) -> ToolSpec:
         where = field.path("parameters")
         inside = Fields(where, entries(node, where, field.reading), node, field.reading)
         read.environment_variable(inside, KEY_ENV)
+    prompt = read.text(field, "prompt").strip() or None
+    if prompt is not None and kind == "recorded":
+        field.report("prompt", "means nothing for a recorded tool: nobody is asked; take it out")
     return ToolSpec(
         key=key,
         kind=kind,
@@ -216,6 +223,8 @@ def _tool(key: str, field: Fields) -> ToolSpec:
         modality=read.modality(field),
         unsafe=unsafe,
         description=read.text(field, "description"),
+        version=read.text(field, "version"),
+        prompt=prompt,
     )
 
 

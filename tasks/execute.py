@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from profiles.prompts import prompt
+from profiles.prompts import tool_prompt
 from tasks.call.base import CallOrigin, ChatRequest, ChatResponse, FunctionSchema, Message, ToolCall
 from tasks.tools.base import Tool, ToolResult
 
@@ -97,8 +97,7 @@ class _Conversation:
     """Messages of one execution, growing."""
 
     def __init__(self, query: Query, pair: Pair, pool: Pool, calls: PairCalls, seed: int) -> None:
-        kind = pool.tools[pair.tool].kind
-        system = [prompt("none" if kind == "recorded" else kind)]
+        system = [tool_prompt(pool.tools[pair.tool])]
         if query.context:
             system.append(query.context)
         self._query = query

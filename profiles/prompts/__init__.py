@@ -1,10 +1,12 @@
-"""The prompts, one text file each; their hash is the prompt version stored on every outcome."""
+"""The prompts, one text file each. A tool of the pool file may bring a prompt of its own."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cache
 from importlib.resources import files
+
+from profiles.pool import ToolSpec
 
 
 @cache
@@ -15,6 +17,16 @@ def prompt(name: str) -> str:
         FileNotFoundError: there is no such prompt.
     """
     return files(__package__).joinpath(f"{name}.txt").read_text(encoding="utf-8").strip()
+
+
+def tool_prompt(tool: ToolSpec) -> str:
+    """The instructions that pairs with this tool are given: the pool's own, else the kind's."""
+    return tool.prompt or prompt("none" if tool.kind == "recorded" else tool.kind)
+
+
+def text_version(text: str) -> str:
+    """First 12 hexadecimal digits of the sha256 of a prompt's text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @cache

@@ -65,7 +65,10 @@ class Answerer:
             ProvidersClosedError: no candidate's provider is open any more; the item is untouched.
         """
         began = self._cashier.clock.monotonic()
-        result, response = await self._try_pairs(item, chunk_id, stored)
+        if item.known is not None:
+            result, response = _known_answer(item), None
+        else:
+            result, response = await self._try_pairs(item, chunk_id, stored)
         if result.status == "answered" and item.query.reference is not None:
             await self._grade(result, response, chunk_id, stored)
         result.duration_s = self._cashier.clock.monotonic() - began
@@ -150,6 +153,7 @@ class Answerer:
         if key is None:
             return None
         spec = self._cashier.pool.models[key]
+        pairs = self._cashier.pool.pairs
         calls = PairCalls(
             self._cashier,
             result.item.query,
@@ -157,6 +161,7 @@ class Answerer:
             chunk_id,
             stored,
             result.item.round,
+            judged=None if result.pair is None else pairs[result.pair].pair_id,
         )
 
         async def ask(prompt: str) -> str:
@@ -175,6 +180,13 @@ class Answerer:
                 calls.attempts.clear()
 
         return ask
+
+
+def _known_answer(item: Item) -> ItemResult:
+    """The answer an earlier run paid for, to be graded again."""
+    assert item.known is not None
+    pair = item.candidates[0]
+    return ItemResult(item, "answered", answer=item.known["answer"], pair=pair, tried=[pair])
 
 
 def recorded_grade(response: ChatResponse | None) -> Grade:

@@ -24,6 +24,8 @@ class Item:
         key: unique in the run: the query id of a route, query id and pair of a profile's cell.
         candidates: indexes in pair order.
         decision: columns of the `decisions` row, None where nothing was decided.
+        cell: columns of the `outcomes` row that say which versions were asked.
+        known: the `outcomes` row whose answer is only graded again; None asks the pair.
     """
 
     key: str
@@ -31,6 +33,8 @@ class Item:
     candidates: tuple[int, ...]
     decision: Mapping[str, Any] | None = None
     round: int = 0
+    cell: Mapping[str, Any] | None = None
+    known: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tasks.batch.item import ItemResult
+from tasks.call.attempts import PRICE_ID
 
 if TYPE_CHECKING:
     from profiles.pool import Pool
@@ -33,7 +34,6 @@ class RowContext:
     pool: Pool
     router: str
     profile_id: str | None
-    prompt_version: str
     now: datetime
 
 
@@ -48,6 +48,8 @@ class Bill:
     attempts: int = 0
     chats: int = 0
     finish_reason: str | None = None
+    price_ids: set[str] = field(default_factory=set)
+    last_at: datetime | None = None
 
     def add(self, row: Row) -> None:
         """Count one attempt."""
@@ -57,8 +59,11 @@ class Bill:
             self.doubt_usd = _plus(self.doubt_usd, cost)
             return
         self.cost_usd = _plus(self.cost_usd, cost)
+        if row.get("price_id"):
+            self.price_ids.add(row["price_id"])
         if row["operation_name"] == "chat" and row["status"] == "ok":
             self.chats += 1
+            self.last_at = row.get("started_at")
             self.finish_reason = row.get("finish_reason")
             self.input_tokens = _plus(self.input_tokens, row.get("input_tokens"))
             self.output_tokens = _plus(self.output_tokens, row.get("output_tokens"))
@@ -215,6 +220,7 @@ def _outcomes(
         bill = bill_of.get((query.query_id, pair.pair_id)) or Bill()
         rows.append(
             _stamp(context, query.query_id)
+            | dict(result.item.cell or {})
             | {
                 "dataset": query.dataset,
                 "split": query.split,
@@ -233,11 +239,29 @@ def _outcomes(
                 "calls": bill.chats,
                 "duration_s": result.duration_s,
                 "error_type": result.error_type,
-                "prompt_version": context.prompt_version,
-                "created_at": context.now,
+                # A call replayed from the ledger is as old as it was sent, not as its commit.
+                "created_at": bill.last_at or context.now,
             }
+            | _of_answer(result, bill, context)
         )
     return rows
+
+
+_ASKED = (
+    "answer", "cost_usd", "input_tokens", "output_tokens", "calls", "duration_s", "created_at",
+    "prices_version",
+)  # fmt: skip
+"""Columns of an outcome that belong to its answer and outlive its grade."""
+
+
+def _of_answer(result: ItemResult, bill: Bill, context: RowContext) -> Row:
+    """What an answer that was only graded again keeps; of a new one, whether its price is one."""
+    known = result.item.known
+    if known is not None:
+        return {name: known[name] for name in _ASKED}
+    paid = bill.price_ids - {context.pool.fingerprint[:PRICE_ID]}
+    # A run that was taken up after a change of prices paid by two price lists.
+    return {"prices_version": None} if paid else {}
 
 
 def _grade_status(result: ItemResult) -> str | None:

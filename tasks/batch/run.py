@@ -8,7 +8,6 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
-from profiles.prompts import prompt_version
 from tasks.batch.answer import Answerer
 from tasks.batch.chunk import ChunkReport, ChunkWorker
 from tasks.batch.item import ItemResult, ItemSource
@@ -176,7 +175,6 @@ def _worker(
             pool=equipment.pool,
             router=settings.router,
             profile_id=settings.profile_id,
-            prompt_version=prompt_version(),
             now=equipment.clock.now(),
         ),
         clock=equipment.clock,

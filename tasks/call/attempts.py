@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from profiles.prompts import prompt_version
+from profiles.prompts import text_version, tool_prompt
 from tasks.call.errors import Fate
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tasks.call.paid import PairCalls
     from tasks.tools.base import ToolResult
     from warehouse.ledger import StoredRequest
+
+
+PRICE_ID = 12
+"""Digits of the pool's fingerprint that say which price list an attempt was charged by."""
 
 
 class CallInfo(Protocol):
@@ -67,8 +71,8 @@ def attempt_row(
         "provider_name": call.spec.provider,
         "operation_name": "chat",
         "cost_usd": cost_usd,
-        "price_id": owner.cashier.pool.fingerprint[:12],
-        "prompt_template_sha": prompt_version(),
+        "price_id": owner.cashier.pool.fingerprint[:PRICE_ID],
+        "prompt_template_sha": _prompt_of(owner),
         "billing_mode": "standard",
         "status": "ok",
         "charge_kind": "settled",
@@ -101,6 +105,12 @@ def attempt_row(
     if error is not None:
         row |= _error_fields(error)
     return row
+
+
+def _prompt_of(owner: PairCalls) -> str | None:
+    """Version of the instructions the pair was given; None for a judge, which has a template."""
+    tool = owner.cashier.pool.tools.get(owner.pair.tool)
+    return None if tool is None else text_version(tool_prompt(tool))
 
 
 def _calls_as_text(response: ChatResponse) -> str:

@@ -107,6 +107,8 @@ class PairCalls:
     Attributes:
         stored: what the ledger knows of this query's requests, by request id.
         round: 0, or how often the user asked to retry this query.
+        judged: the pair whose answer these calls judge: a judge may be asked about every pair's
+            answer to one query, and each of these is paid work of its own.
         attempts: rows for the `attempts` table, in the order they happened.
     """
 
@@ -118,6 +120,7 @@ class PairCalls:
     round: int = 0
     attempts: list[dict[str, Any]] = field(default_factory=list)
     calls: int = 0
+    judged: str | None = None
 
     async def chat(self, request: ChatRequest, *, model_key: str | None = None) -> ChatResponse:
         """Send one request, or replay it.
@@ -128,9 +131,8 @@ class PairCalls:
         """
         index = self.calls
         self.calls += 1
-        identity = request_id(
-            self.cashier.run_id, self.query.query_id, self.pair.pair_id, index, self.round
-        )
+        who = self.pair.pair_id if self.judged is None else f"{self.pair.pair_id}#{self.judged}"
+        identity = request_id(self.cashier.run_id, self.query.query_id, who, index, self.round)
         call = _Call(self, model_key or self.pair.model, index, identity)
         call.request = replace(request, idempotency_key=identity)
         call.key = request_key(request)

@@ -47,7 +47,7 @@ def judge_prompt(answer: str, reference: Reference, question: str) -> str:
         "answer": answer[-LONGEST:],
     }
     shown = {name: _TAG.sub("‹", text) for name, text in parts.items()}
-    return re.sub(r"\{(question|reference|answer)\}", lambda m: shown[m[1]], _template())
+    return re.sub(r"\{(question|reference|answer)\}", lambda m: shown[m[1]], judge_template())
 
 
 def read_verdict(said: str) -> bool | None:
@@ -57,6 +57,7 @@ def read_verdict(said: str) -> bool | None:
 
 
 @cache
-def _template() -> str:
+def judge_template() -> str:
+    """The text of the judge's prompt, its three places still open."""
     folder = Path(str(profiles.__file__)).parent
     return (folder / "prompts" / "judge.txt").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from tasks.batch.spec import config_sha
 from tasks.plan.worst_case import PLAIN_KINDS, Texts, first_call_bytes
 
 if TYPE_CHECKING:
+    from profiles.pool import ToolSpec
     from tasks.batch.item import Item
     from tasks.read import Staged
     from tasks.route import Prepared
@@ -50,8 +51,8 @@ class Tally:
     scored: int = 0
     finished: int = 0
 
-    def add(self, item: Item, kinds: list[str]) -> None:
-        """Count one decided row; `kinds` are the tool kinds of all pairs in pair order."""
+    def add(self, item: Item, tools: list[ToolSpec]) -> None:
+        """Count one decided row; `tools` are those of all pairs in pair order."""
         decision = item.decision or {}
         cluster, beyond = decision["cluster_id"], decision["is_out_of_distribution"]
         pair = item.candidates[0]
@@ -60,7 +61,7 @@ class Tally:
         self.cells[Cell(None if beyond else cluster, pair, second)] += 1
         self.clusters[cluster] += 1
         self.beyond[cluster] += beyond
-        self.texts[pair].add(first_call_bytes(item.query, kinds[pair]))
+        self.texts[pair].add(first_call_bytes(item.query, tools[pair]))
         if decision["expected_score"] is not None:
             self.score += decision["expected_score"]
             self.scored += 1
@@ -100,7 +101,7 @@ def tally(prepared: Prepared, staged: Staged, ledger: Ledger | None, progress: P
         RouterError, ProfileError, EmbeddingError: the router cannot decide.
     """
     source = prepared.source(staged)
-    kinds = [prepared.pool.tools[pair.tool].kind for pair in prepared.pool.pairs]
+    tools = [prepared.pool.tools[pair.tool] for pair in prepared.pool.pairs]
     counted = Tally()
     for chunk_id in source.chunk_ids():
         state = progress.chunks.get(chunk_id)
@@ -108,7 +109,7 @@ def tally(prepared: Prepared, staged: Staged, ledger: Ledger | None, progress: P
             counted.finished += state[2].total
             continue
         for item in _unpaid(source.load(chunk_id), chunk_id, prepared, ledger, progress, counted):
-            counted.add(item, kinds)
+            counted.add(item, tools)
     return counted
 
 

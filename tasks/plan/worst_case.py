@@ -13,14 +13,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from profiles.prices import call_cost, worst_case_cost
-from profiles.prompts import prompt
+from profiles.prompts import tool_prompt
 from tasks.call.base import CallOrigin, ChatRequest, Message
 from tasks.call.paid import estimate_tokens
 from tasks.execute import MAX_ROUNDS, TOOL_OUTPUT_LIMIT
 from tasks.report.facts import Range
 
 if TYPE_CHECKING:
-    from profiles.pool import Pair, Pool
+    from profiles.pool import Pair, Pool, ToolSpec
     from tasks.call.base import FunctionSchema
     from tasks.query import Query
 
@@ -65,12 +65,12 @@ class Bounds(NamedTuple):
     output_tokens: Range
 
 
-def first_call_bytes(query: Query, kind: str) -> int:
-    """Size of the first request a pair with a tool of this kind sends for the query."""
-    system = [prompt("none" if kind == "recorded" else kind)]
+def first_call_bytes(query: Query, tool: ToolSpec) -> int:
+    """Size of the first request that a pair with this tool sends for the query."""
+    system = [tool_prompt(tool)]
     if query.context:
         system.append(query.context)
-    schema = _schema(kind)
+    schema = _schema(tool.kind)
     return estimate_tokens(
         ChatRequest(
             model="",

@@ -87,21 +87,29 @@ def load_index(folder: Path) -> CorpusIndex:
     Raises:
         CorpusError: no such folder, no documents in it, or one that cannot be read.
     """
-    files = corpus_files(folder)
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(_read_bytes(file)).digest())
-    fingerprint = digest.hexdigest()
+    fingerprint = corpus_fingerprint(folder)
     with _LOCK:
         if fingerprint not in _INDEXES:
-            passages = [part for file in files for part in _passages(file, folder)]
+            passages = [part for file in corpus_files(folder) for part in _passages(file, folder)]
             if not passages:
                 raise CorpusError(f"the corpus {folder} holds no text")
             while len(_INDEXES) >= _KEPT_INDEXES:
                 _INDEXES.pop(next(iter(_INDEXES)))
             _INDEXES[fingerprint] = CorpusIndex(passages, fingerprint)
         return _INDEXES[fingerprint]
+
+
+def corpus_fingerprint(folder: Path) -> str:
+    """Hash of a corpus: names and contents of its files, 64 hexadecimal digits.
+
+    Raises:
+        CorpusError: no such folder, no documents in it, or one that cannot be read.
+    """
+    digest = hashlib.sha256()
+    for file in corpus_files(folder):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(_read_bytes(file)).digest())
+    return digest.hexdigest()
 
 
 def corpus_files(folder: Path) -> list[Path]:

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from tasks.tools.search import SearchBackend
 
 
+VERSIONS = {
+    "none": "none-1",
+    "recorded": "recorded-1",
+    "calculator": "calculator-1",
+    "python": "python-1",
+    "search": "search-1",
+}
+"""Kind of tool to version. Raise it whenever the tool may answer the same call differently."""
+
+
 class ToolConfigError(ValueError):
     """Tools that cannot be built; the message lists every problem, one a line."""
 

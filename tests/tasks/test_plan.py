@@ -308,7 +308,8 @@ def test_a_tool_of_unknown_price_makes_its_pairs_unknown():
 def test_the_first_call_of_a_tool_counts_the_function_it_offers(kind):
     query = Query("q", "c", "How much is it?", context="Be brief.")
 
-    plain, tool = first_call_bytes(query, "none"), first_call_bytes(query, kind)
+    plain = first_call_bytes(query, ToolSpec("none", "none"))
+    tool = first_call_bytes(query, ToolSpec(kind, kind))
 
     offered = tool - len(prompt(kind).encode()) - (plain - len(prompt("none").encode()))
     assert 300 < offered < 5_000

@@ -52,8 +52,18 @@ OUTCOMES = TableSchema(
         ident(
             "error_type", "Short stable name of the error, when the call failed.", otel="error.type"
         ),
-        ident("prompt_version", "Version of the prompts: a cell of another version is stale."),
-        moment("created_at", "When the cell was finished.", required=True),
+        ident("cell_key", "Short hash of the query and of all versions below: the cell itself."),
+        ident("query_version", "Hash of the text and context that were asked."),
+        ident("reference_version", "Hash of the gold answer it was graded by."),
+        ident(
+            "prompt_version",
+            "Version of the pair's instructions; before schema version 2, of all prompts together.",
+        ),
+        ident("model_version", "Version of the model: endpoint, name, parameters, revision."),
+        ident("tool_version", "Version of the tool: kind, parameters, corpus, its own version."),
+        ident("grader_version", "Version of the grader; another one grades the answer again."),
+        ident("prices_version", "Prices behind `cost_usd`; null where several were paid."),
+        moment("created_at", "When the answer came; grading again keeps it.", required=True),
         version(),
     ),
 )

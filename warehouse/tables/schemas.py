@@ -15,7 +15,7 @@ from warehouse.tables.knowledge import CLUSTER_STATS, CLUSTERS, OUTCOMES
 from warehouse.tables.records import COMMITS, RUNS
 from warehouse.tables.routing import ANSWERS, ATTEMPTS, DEAD_LETTERS, DECISIONS, GRADES, QUERIES
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a column is added, removed or changes its type."""
 
 SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
