@@ -63,7 +63,7 @@ def import_profile(
     from profiles.profile import ProfileSettings
     from tasks.embedder import cached_embedder
 
-    table = read_table(directory)
+    table = read_table(directory, needs_test=False)
     pool_file = write_pool(table, root)
     pool = _load(pool_file)
     embedder = cached_embedder(root, encoder, dtype=encoder_dtype)

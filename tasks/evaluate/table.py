@@ -25,6 +25,7 @@ HELD_OUT = ("test", "ood")
 
 QUERY_COLUMNS = ("query_id", "text", "dataset", "split")
 _LABELS = ("reference", "grader")
+_OBSERVED = ("duration_s", "error_type")
 _SHOWN = 3
 
 
@@ -36,7 +37,8 @@ class OutcomeTable:
         directory: where the two files lie.
         queries: `query_id, text, dataset, split` and, where the file has them, `reference,
             grader`; ids are unique, texts need not be.
-        outcomes: one row per (query_id, model, tool): `REQUIRED_COLUMNS` of the recorded client.
+        outcomes: one row per (query_id, model, tool): `REQUIRED_COLUMNS` of the recorded client
+            and, where the file has them, `duration_s, error_type`.
         pairs: P pairs, sorted by model, then tool.
         sha256: over both files.
         client: replays the outcomes.
@@ -88,8 +90,12 @@ class OutcomeTable:
             )
 
 
-def read_table(directory: Path) -> OutcomeTable:
+def read_table(directory: Path, *, needs_test: bool = True) -> OutcomeTable:
     """Read and check a table whole.
+
+    Args:
+        directory: folder of the two files.
+        needs_test: refuse a table without test rows; what only learns needs none.
 
     Raises:
         RecordedTableError: naming the file and every problem found in it: a file or column is
@@ -102,8 +108,8 @@ def read_table(directory: Path) -> OutcomeTable:
             f"there is no folder {directory}; give one that holds {QUERIES} and {OUTCOMES}"
         )
     queries = _read(directory / QUERIES, QUERY_COLUMNS, _LABELS)
-    _refuse(directory / QUERIES, _query_problems(queries))
-    outcomes = _read(directory / OUTCOMES, REQUIRED_COLUMNS, ())
+    _refuse(directory / QUERIES, _query_problems(queries, needs_test=needs_test))
+    outcomes = _read(directory / OUTCOMES, REQUIRED_COLUMNS, _OBSERVED)
     ids = set(queries.get_column("query_id"))
     client = RecordedClient(outcomes, queries=ids, source=str(directory / OUTCOMES))
     _refuse(directory / OUTCOMES, _outcome_problems(queries, outcomes))
@@ -197,7 +203,7 @@ def _refuse(path: Path, problems: list[str]) -> None:
         raise RecordedTableError(f"{path} cannot be used:{lines}")
 
 
-def _query_problems(queries: pl.DataFrame) -> list[str]:
+def _query_problems(queries: pl.DataFrame, *, needs_test: bool) -> list[str]:
     import polars as pl
 
     if queries.is_empty():
@@ -220,10 +226,10 @@ def _query_problems(queries: pl.DataFrame) -> list[str]:
     twice = ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list()
     if twice:
         problems.append(f"column 'query_id': {_some(twice)} stand on more than one row")
-    return [*problems, *_split_problems(queries)]
+    return [*problems, *_split_problems(queries, needs_test=needs_test)]
 
 
-def _split_problems(queries: pl.DataFrame) -> list[str]:
+def _split_problems(queries: pl.DataFrame, *, needs_test: bool) -> list[str]:
     splits = set(queries.get_column("split").drop_nulls())
     known = (TRAIN, *HELD_OUT)
     unknown = sorted(splits - set(known))
@@ -232,7 +238,7 @@ def _split_problems(queries: pl.DataFrame) -> list[str]:
     problems = []
     if TRAIN not in splits:
         problems.append("no row has split 'train': routers learn from those rows alone")
-    if "test" not in splits:
+    if needs_test and "test" not in splits:
         problems.append("no row has split 'test': there is nothing to route")
     return problems
 
