@@ -139,8 +139,8 @@ class RouteSettings(_RunSettings):
 
     backlog: str
     """The questions: a file, a folder or a glob of JSONL, CSV or Parquet."""
-    router: str = Field(default="cluster", min_length=1)
-    """Name of the router that chooses a pair for each question."""
+    router: str = Field(default="auto", min_length=1)
+    """Router that chooses each question's pair: `auto` takes the one that did best in training."""
     profile: str = Field(default="latest", min_length=1)
     """Id of the profile to route by, or `latest`."""
     alpha: float = Field(default=0.0, ge=0, le=1)

@@ -225,7 +225,7 @@ def _profile(prepared: Prepared) -> Profile | None:
 
 
 def _router_line(prepared: Prepared) -> str:
-    parts = [prepared.job.router]
+    parts = [prepared.router.name]
     if prepared.profile_id is not None:
         parts += [f"alpha {prepared.job.alpha:g}", prepared.profile_id]
     return " · ".join(parts)

@@ -36,7 +36,7 @@ def problems(kind=RouteSettings, **sources):
 def test_defaults_need_nothing_but_the_backlog():
     settings = load(RouteSettings, flags=BACKLOG, environ={})
 
-    assert ("cluster", "latest", 500, "resend", None) == (
+    assert ("auto", "latest", 500, "resend", None) == (
         settings.router,
         settings.profile,
         settings.chunk_size,

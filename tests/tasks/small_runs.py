@@ -157,7 +157,12 @@ class Small:
             pool_fingerprint=self.pool.fingerprint,
             encoder_fingerprint=embedder.fingerprint,
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
-            settings=ProfileSettings(ClusterSettings(2, n_init=3), keep_train=keep_train),
+            settings=ProfileSettings(
+                ClusterSettings(2, n_init=3),
+                keep_train=keep_train,
+                predictor=False,
+                selection=False,
+            ),
         )
         publish_profile(self.root, profile)
         return profile
@@ -169,7 +174,8 @@ class Small:
 
     def prepared(self, **job: Any) -> Prepared:
         """The job, looked up."""
-        settings = {"name": "run", "chunk_size": 4, "encoder": "hashing"} | job
+        usual = {"name": "run", "chunk_size": 4, "encoder": "hashing", "router": "cluster"}
+        settings = usual | job
         return prepare(
             RouteJob(
                 backlog=str(self.backlog_path), pool=self.pool_path, root=self.root, **settings
