@@ -27,6 +27,7 @@ VERBS = {
     "runs": "List, show, retry, cancel and export batch runs.",
     "report": "Say what a run did, beside what other routers would have done.",
     "evaluate": "Compare routers on a table of recorded outcomes.",
+    "deploy": "Register schedules and automations with a Prefect server.",
     "simulate": "Serve simulated models over HTTP.",
     "tables": "Describe the tables that ATLAS writes.",
 }

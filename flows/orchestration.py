@@ -24,11 +24,16 @@ _ENVIRONMENT = {
 """What Prefect is told unless the user told it something else."""
 
 
-def announce_server() -> None:
-    """Say that Prefect starts a server of its own, where none is named; keep Prefect quiet."""
+def quiet_prefect() -> None:
+    """Keep Prefect from chatting and from phoning home, unless the user told it otherwise."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if not _api_url():
+
+
+def announce_server() -> None:
+    """Say that Prefect starts a server of its own, where none is named; keep Prefect quiet."""
+    quiet_prefect()
+    if not api_url():
         _say_once(
             "starting an embedded Prefect server (about 10 s) ... (--runner plain goes without)"
         )
@@ -40,7 +45,8 @@ def _say_once(text: str) -> None:
     say(text)
 
 
-def _api_url() -> str | None:
+def api_url() -> str | None:
+    """Address of the Prefect server that is named in the environment or in Prefect's profile."""
     if os.environ.get(API_VARIABLE):
         return os.environ[API_VARIABLE]
     from prefect.settings import PREFECT_API_URL
