@@ -91,13 +91,20 @@ def population_drift(
 
 def stability_index(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
     """The index of `PopulationDrift.psi`; half a count is added to every cluster on both sides."""
-    n, m, k = counts.sum(), expected.sum(), len(counts)
-    if n == 0 or m == 0:
+    if counts.sum() == 0 or expected.sum() == 0:
         return 0.0
+    return float(_indices(counts[None], expected[None])[0])
+
+
+def _indices(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(B,) indices of (B, K) counts, less what chance gives on average."""
+    k = counts.shape[1]
+    n, m = (side.sum(axis=1, keepdims=True) for side in (counts, expected))
     actual = (counts + 0.5) / (n + 0.5 * k)
     base = (expected + 0.5) / (m + 0.5 * k)
-    raw = float(((actual - base) * np.log(actual / base)).sum())
-    return max(0.0, raw - (k - 1) * float(1 / n + 1 / m))
+    raw = ((actual - base) * np.log(actual / base)).sum(axis=1)
+    index: NDArray[np.float64] = np.maximum(0.0, raw - (k - 1) * (1 / n + 1 / m)[:, 0])
+    return index
 
 
 def _chi_square(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> tuple[float, float]:
@@ -123,6 +130,6 @@ def _interval(
     train = rng.multinomial(m, expected / m, DRAWS).astype(np.float64)
     # Drawing anew doubles the bias that chance gives; it is taken off once more.
     again = (len(counts) - 1) * (1 / n + 1 / m)
-    drawn = [max(0.0, stability_index(a, b) - again) for a, b in zip(recent, train, strict=True)]
+    drawn = np.maximum(0.0, _indices(recent, train) - again)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)
