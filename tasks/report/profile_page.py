@@ -1,0 +1,383 @@
+"""The page of a profile: what every pair can do, what it costs, how sure we are, what changed."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.report import formats as f
+from tasks.report import svg
+from tasks.report.cluster_map import cluster_map
+from tasks.report.front import accuracy_cost_front, drawable, unplaced
+from tasks.report.interval_map import interval_map
+from tasks.report.layout import Column, Table
+from tasks.report.markup import Markup, block, element, join, page
+from tasks.report.profile_page_clusters import cluster_details
+from tasks.report.profile_page_history import change_section, freshness_section
+from tasks.report.reliability import reliability_curve
+from tasks.report.style import FIGURE, MAP, heat_style
+from tasks.report.sweep_plot import cluster_sweep
+
+if TYPE_CHECKING:
+    from tasks.report.profile_page_facts import Front, ProfilePage, SweepPoint
+
+_MADE_BY = (
+    "Made by ATLAS. Every figure carries its n and a 95 % interval; unknown is never zero, and an "
+    "unscored answer is never a wrong one. This page needs nothing but itself."
+)
+
+Section = tuple[str, str, list[Markup]]
+"""Id, heading and contents of a part of the page."""
+
+
+def draw_profile_page(shown: ProfilePage) -> str:
+    """The whole page. What is not known has a sentence saying so, never an empty picture."""
+    profile = shown.profile
+    sections: list[Section] = [
+        ("changes", "What changed", change_section(shown.changes)),
+        ("pairs", "What every pair can do", _pair_section(shown)),
+        ("front", "What accuracy costs", _front_section(shown.front)),
+        ("routers", "Which router decides", _router_section(shown)),
+        ("trust", "How far the estimates hold", _trust_section(shown)),
+        ("clusters", "Kinds of question", _cluster_section(shown)),
+        ("freshness", "Cost and drift over time", freshness_section(shown)),
+        ("coverage", "What it rests on", _coverage_section(shown)),
+    ]
+    parts = [_tiles(shown), _findings(shown)]
+    for name, title, contents in sections:
+        heading = element("h2", title, id=f"{name}-title")
+        body = join([heading, *contents])
+        parts.append(element("section", body, id=name, aria_labelledby=f"{name}-title"))
+    if shown.next_commands:
+        parts.append(element("h2", "Next"))
+        parts.append(element("pre", element("code", "\n".join(shown.next_commands)), tabindex="0"))
+    made = f"{profile.created_at:%Y-%m-%d %H:%M} UTC"
+    count = f"{len(profile.pairs)} pairs, {profile.k} clusters"
+    return page(
+        f"Profile {profile.profile_id}",
+        f"{profile.profile_id} · made {made} · {count}",
+        parts,
+        _MADE_BY,
+        kicker="ATLAS profile",
+        heading=f.clean(shown.title),
+        navigation=[(name, title) for name, title, _ in sections],
+        style=FIGURE + MAP + heat_style(),
+    )
+
+
+def empty(sentence: str) -> Markup:
+    """What stands where there is nothing to show."""
+    return element("p", sentence, class_="empty")
+
+
+def _names(shown: ProfilePage) -> list[str]:
+    return [f.pair_label(pair.pair_id) for pair in shown.profile.pairs]
+
+
+def _tiles(shown: ProfilePage) -> Markup:
+    table, names = shown.intervals, _names(shown)
+    statistics = shown.profile.statistics
+    winner = table.winners[-1]
+    tiles = []
+    if winner.pair is not None:
+        value, low, high = (float(a[-1, winner.pair]) for a in (table.value, table.low, table.high))
+        span = f"{100 * low:.0f}–{100 * high:.0f}"
+        tiles.append(
+            (f"{100 * value:.1f}", f"points [{span}]: best pair overall, {names[winner.pair]}")
+        )
+    decided = [one for one in table.winners[:-1] if one.pair is not None]
+    sure = sum(one.separated for one in decided)
+    tiles.append((f"{sure} of {len(decided)}", "clusters whose best pair is separated"))
+    questions = int(shown.profile.clusters.sizes.sum())
+    cells = questions * len(names)
+    known = int(statistics.n[-1].sum())
+    share = f.percent(known / cells) if cells else f.DASH
+    tiles.append((share, f"of {f.count(cells)} cells known ({f.count(questions)} questions)"))
+    if shown.spent_usd is not None:
+        tiles.append((f.dollars(shown.spent_usd), "spent on the cells of this version"))
+    else:
+        scored = int(statistics.n_scored[-1].sum())
+        tiles.append((f.count(scored), "scored outcomes"))
+    made = [element("li", element("strong", big), small) for big, small in tiles]
+    return element("ul", *made, class_="tiles")
+
+
+def _findings(shown: ProfilePage) -> Markup:
+    """The page in a few sentences."""
+    lines = list(_sentences(shown))
+    return element("ul", *(element("li", line) for line in lines), class_="findings")
+
+
+def _sentences(shown: ProfilePage) -> Iterator[str]:
+    names, table = _names(shown), shown.intervals
+    best = table.winners[-1]
+    if best.pair is not None and best.runner_up is not None:
+        verdict = "ahead of" if best.separated else "not separated from"
+        yield f"Overall {names[best.pair]} is best, {verdict} {names[best.runner_up]}."
+    leaders = {one.pair for one in table.winners[:-1] if one.pair is not None}
+    if len(leaders) > 1:
+        yield (
+            f"{len(leaders)} different pairs lead the {len(table.winners) - 1} clusters: which "
+            "pair is best depends on the question."
+        )
+    if shown.router_note:
+        yield f"Router by default: {shown.router_note}."
+    if shown.changes is not None and shown.changes.summary:
+        yield f"Since {shown.changes.since}: {shown.changes.summary}."
+    yield from (f"{note[:1].upper()}{note[1:]}." for note in map(_unstopped, shown.notes))
+
+
+def _unstopped(sentence: str) -> str:
+    return f.clean(sentence).rstrip(".")
+
+
+def _pair_section(shown: ProfilePage) -> list[Markup]:
+    profile = shown.profile
+    drawn = interval_map(
+        shown.intervals,
+        _names(shown),
+        profile.top_terms,
+        [int(size) for size in profile.clusters.sizes],
+    )
+    return [drawn, _closed("Every pair over all questions", block(_pair_table(shown)))]
+
+
+def _pair_table(shown: ProfilePage) -> Table:
+    table, statistics = shown.intervals, shown.profile.statistics
+    order = np.argsort(-np.nan_to_num(table.value[-1], nan=-1.0), kind="stable")
+    rows = []
+    for pair, name in ((int(p), _names(shown)[p]) for p in order):
+        value, low, high = (float(a[-1, pair]) for a in (table.value, table.low, table.high))
+        known = math.isfinite(value)
+        rows.append(
+            (
+                name,
+                f.count(int(statistics.n_scored[-1, pair])),
+                f"{100 * value:.1f}" if known else f.DASH,
+                f"{100 * low:.1f}–{100 * high:.1f}" if known else f.DASH,
+                f.plain_dollars(float(1000 * statistics.cost_mean_usd[-1, pair])),
+                _plain(float(statistics.output_tokens_mean[-1, pair])),
+                _seconds(float(statistics.duration_p50_s[-1, pair])),
+                _seconds(float(statistics.duration_p95_s[-1, pair])),
+                _percent(float(statistics.error_rate[-1, pair])),
+            )
+        )
+    heads = ("pair", "n", "score", "95 %", "$/1k", "tokens out", "p50", "p95", "failed")
+    return Table([Column(h, "left" if h == "pair" else "right") for h in heads], rows)
+
+
+def _plain(value: float) -> str:
+    return f.compact(value) if math.isfinite(value) else f.DASH
+
+
+def _seconds(value: float) -> str:
+    return f.duration(value) if math.isfinite(value) else f.DASH
+
+
+def _percent(value: float) -> str:
+    return f.percent(value) if math.isfinite(value) else f.DASH
+
+
+def _closed(title: str, *contents: Markup) -> Markup:
+    return element("details", element("summary", title), *contents)
+
+
+def _front_section(front: Front | None) -> list[Markup]:
+    if front is None:
+        return [
+            empty(
+                "Routers were not measured out of fold: there were too few training questions, or "
+                "the profile was made before that was done. Profile again to see the front."
+            )
+        ]
+    table = [element("h3", "The point chosen at each alpha"), block(_alpha_table(front))]
+    if not drawable(front):
+        return [
+            empty("No pair has a known cost: give prices in the pool to see the front."),
+            *table,
+        ]
+    missing = unplaced(front)
+    caption = (
+        f"{front.measured} Grey dots are pairs, the dotted line the best of them at every cost; "
+        "coloured lines are routers from alpha 0 (accuracy alone) to 1 (cost alone). Ringed: the "
+        "router that is taken at that alpha. Bars: 95 % intervals. Point at a mark for its figures."
+    )
+    if missing:
+        caption += f" Not shown, of unknown cost: {', '.join(missing)}."
+    drawn = svg.responsive(lambda width: accuracy_cost_front(front, width), caption)
+    return [drawn, *table]
+
+
+def _alpha_table(front: Front) -> Table:
+    rows = []
+    for alpha, name in front.chosen.items():
+        for point in front.paths.get(name, ()):
+            if point.alpha == alpha:
+                mix = ", ".join(f"{f.percent(share)} {pair}" for pair, share in point.mix[:3])
+                rows.append(
+                    (
+                        f"{alpha:g}",
+                        name,
+                        f.points(point.accuracy.value),
+                        f"{f.points(point.accuracy.low)}–{f.points(point.accuracy.high)}",
+                        f.plain_dollars(1000 * point.cost_usd),
+                        f.count(point.n),
+                        mix,
+                    )
+                )
+    heads = ("alpha", "router", "accuracy", "95 %", "$/1k", "n", "goes to")
+    left = {"router", "goes to"}
+    return Table([Column(h, "left" if h in left else "right") for h in heads], rows)
+
+
+def _router_section(shown: ProfilePage) -> list[Markup]:
+    parts = []
+    front = shown.front
+    if front is not None and front.gains:
+        parts.append(
+            element(
+                "p",
+                "Points of utility, (1 − alpha) · accuracy − alpha · cost, over the best single "
+                "pair on training questions left out of the fit, with 95 % intervals. A router is "
+                "taken where its gain is beyond chance and clearly the largest.",
+            )
+        )
+        parts.append(block(_gain_table(front)))
+    if front is not None and front.why:
+        terms = (
+            element("dt", f"alpha {alpha:g}") + element("dd", f.clean(why))
+            for alpha, why in front.why.items()
+        )
+        parts.append(_closed("The reasons in words", element("dl", Markup("".join(terms)))))
+    if shown.sweep:
+        caption = (
+            "Accuracy of the cluster router at alpha 0 by number of clusters, on training "
+            "questions left out of the fit; no test question was looked at."
+        )
+        sweep, k = shown.sweep, shown.profile.k
+        draw = functools.partial(_sweep_at, sweep, k)
+        parts.append(svg.responsive(draw, caption, beside=True))
+    if not parts:
+        parts.append(empty("Routers were not compared: too few training questions were kept."))
+    return parts
+
+
+def _sweep_at(sweep: tuple[SweepPoint, ...], k: int, width: float) -> Markup:
+    return cluster_sweep(sweep, k, width)
+
+
+def _gain_table(front: Front) -> Table:
+    names = list(dict.fromkeys(name for gains in front.gains.values() for name in gains))
+    rows = [
+        (
+            f"{alpha:g}",
+            front.chosen.get(alpha, f.DASH),
+            *(f.gain_range(gains.get(name)) for name in names),
+        )
+        for alpha, gains in front.gains.items()
+    ]
+    columns = [Column("alpha"), Column("taken", "left"), *(Column(name) for name in names)]
+    return Table(columns, rows)
+
+
+def _trust_section(shown: ProfilePage) -> list[Markup]:
+    if not shown.calibrations:
+        return [
+            empty(
+                "There is nothing to compare estimates with: the profile kept no training rows, or "
+                "too few."
+            )
+        ]
+    curves = shown.calibrations
+    caption = (
+        "What was expected of a pair on a question that the estimate was not fitted on, against "
+        "what came. On the dashed line, 70 expected points are 70 points. The calibration error is "
+        "the mean distance from it. Bars: 95 % intervals over questions."
+    )
+    drawn = svg.responsive(lambda width: reliability_curve(curves, width), caption, beside=True)
+    tables = []
+    for name, calibration in curves:
+        rows = [
+            (
+                f"{f.points(b.low)}–{f.points(b.high)}",
+                f.count(b.n),
+                f.points(b.expected),
+                f.points_range(b.realised),
+            )
+            for b in calibration.bins
+        ]
+        heads = ("expected between", "n", "mean expected", "came, 95 %")
+        table = block(Table([Column(h, "right") for h in heads], rows))
+        tables.append(element("div", element("h3", name), table))
+    figures = element("div", *tables, class_="columns")
+    return [drawn, _closed("The figures of the curve", figures)]
+
+
+def _cluster_section(shown: ProfilePage) -> list[Markup]:
+    profile = shown.profile
+    sizes = [int(size) for size in profile.clusters.sizes]
+    parts = []
+    mapped = shown.clusters
+    if mapped is None:
+        parts.append(empty("The profile kept no training rows: there is no map to draw."))
+    else:
+        some = len(mapped.points) < mapped.shown_of
+        shown_words = f"{f.count(len(mapped.points))} of " if some else ""
+        caption = (
+            f"{shown_words}{f.count(mapped.shown_of)} training questions by their meaning, on the "
+            f"plane that sets clusters farthest apart (it keeps {f.percent(mapped.kept)} of the "
+            "distances between them). Numbers stand at the means of clusters."
+        )
+        drawn = svg.responsive(
+            lambda width: cluster_map(mapped, profile.top_terms, sizes, width), caption
+        )
+        parts.append(drawn)
+    parts += cluster_details(shown)
+    return parts
+
+
+def _coverage_section(shown: ProfilePage) -> list[Markup]:
+    statistics, profile = shown.profile.statistics, shown.profile
+    questions = int(profile.clusters.sizes.sum())
+    n, scored = int(statistics.n[-1].sum()), int(statistics.n_scored[-1].sum())
+    cells = questions * len(profile.pairs)
+    facts = [
+        ("training questions", f.count(questions)),
+        (
+            "cells known",
+            f"{f.count(n)} of {f.count(cells)} ({f.percent(n / cells)})" if cells else f.DASH,
+        ),
+        ("unscored", f"{f.count(n - scored)} ({f.percent((n - scored) / n)})" if n else f.DASH),
+        ("datasets", ", ".join(profile.datasets.names)),
+        ("encoder", profile.encoder_fingerprint),
+        ("pool", profile.pool_fingerprint),
+    ]
+    if shown.source:
+        facts.insert(0, ("questions from", shown.source))
+    terms = (element("dt", name) + element("dd", value) for name, value in facts)
+    parts = [element("dl", Markup("".join(terms)))]
+    uneven = statistics.n[-1].max(initial=0) > 1.05 * max(statistics.n[-1].min(initial=0), 1)
+    if uneven:
+        heads = ("pair", "cells known", "share", "unscored", "failed")
+        names = _names(shown)
+        rows = [
+            (
+                names[pair],
+                f.count(int(statistics.n[-1, pair])),
+                f.percent(float(statistics.n[-1, pair]) / max(questions, 1)),
+                f.count(int(statistics.n[-1, pair] - statistics.n_scored[-1, pair])),
+                _percent(float(statistics.error_rate[-1, pair])),
+            )
+            for pair in range(len(names))
+        ]
+        columns = [Column(h, "left" if h == "pair" else "right") for h in heads]
+        parts.append(_closed("Cells known of every pair", block(Table(columns, rows))))
+    if shown.parameters:
+        rows_of = sorted(shown.parameters.items())
+        settings = (element("dt", key) + element("dd", value) for key, value in rows_of)
+        parts.append(_closed("Settings", element("dl", Markup("".join(settings)))))
+    return parts
