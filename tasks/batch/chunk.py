@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.batch.answer import Answerer, ProvidersClosedError
 from tasks.batch.item import Item, ItemResult, ItemSource
-from tasks.batch.rows import RowContext, Tables, chunk_tables
+from tasks.batch.rows import OUTCOME_TABLES, RowContext, Tables, chunk_tables
 from warehouse.checks import check_chunk
 from warehouse.commits import verify, write_file
 from warehouse.fault_points import fault_point
@@ -100,10 +100,10 @@ class ChunkWorker:
             tables[record.table] = pq.read_table(
                 self.root / record.path, partitioning=None
             ).to_pylist()
-        if self.kind == "profile":
+        if self.kind in OUTCOME_TABLES:
             return tables, {
                 f"{row['query_id']}|{row['pair_id']}"
-                for row in tables.get("outcomes", [])
+                for row in tables.get(OUTCOME_TABLES[self.kind], [])
                 if row["error_type"] is None
             }
         finished = {"answered", "failed"} | ({"in_doubt"} if self.hold_doubts else set())
@@ -190,10 +190,11 @@ class ChunkWorker:
 
 
 def _counts(rows: Tables, results: Sequence[ItemResult], kind: str) -> ChunkCounts:
-    if kind == "profile":
-        failed = sum(1 for row in rows["outcomes"] if row["error_type"] is not None)
+    if kind in OUTCOME_TABLES:
+        outcomes = rows[OUTCOME_TABLES[kind]]
+        failed = sum(1 for row in outcomes if row["error_type"] is not None)
         skipped = sum(1 for result in results if not result.finished)
-        return ChunkCounts(len(rows["outcomes"]) - failed, failed, skipped, 0)
+        return ChunkCounts(len(outcomes) - failed, failed, skipped, 0)
     status = [row["status"] for row in rows["answers"]]
     return ChunkCounts(
         status.count("answered"),

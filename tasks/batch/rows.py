@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
+OUTCOME_TABLES = {"profile": "outcomes", "canary": "canary_outcomes"}
+"""Kinds of runs that work cells (query × pair), and the table each writes its outcomes to."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowContext:
@@ -84,9 +87,10 @@ def bills(attempts: Iterable[Row], *, by_pair: bool) -> Mapping[Any, Bill]:
 def chunk_tables(results: Sequence[ItemResult], earlier: Tables, context: RowContext) -> Tables:
     """Rows of every table of a chunk, an earlier generation's finished rows carried over."""
     attempts = _merge_attempts(earlier.get("attempts", []), results)
-    if context.kind == "profile":
+    cells = context.kind in OUTCOME_TABLES
+    if cells:
         fresh = {
-            "outcomes": _outcomes(results, attempts, context),
+            OUTCOME_TABLES[context.kind]: _outcomes(results, attempts, context),
             "grades": _grades(results, context),
         }
         redone: set[Any] = {(r.item.query.query_id, _pair_id(r, context)) for r in results}
@@ -103,8 +107,7 @@ def chunk_tables(results: Sequence[ItemResult], earlier: Tables, context: RowCon
         kept = [
             row
             for row in earlier.get(name, [])
-            if ((row["query_id"], row["pair_id"]) if context.kind == "profile" else row["query_id"])
-            not in redone
+            if ((row["query_id"], row["pair_id"]) if cells else row["query_id"]) not in redone
         ]
         tables[name] = kept + rows
     return tables

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from warehouse.errors import WarehouseError
 from warehouse.tables.columns import TableSchema
+from warehouse.tables.freshness import CANARIES, CANARY_OUTCOMES, DRIFT, REFRESHES
 from warehouse.tables.knowledge import CLUSTER_STATS, CLUSTERS, OUTCOMES
 from warehouse.tables.records import COMMITS, RUNS
 from warehouse.tables.routing import ANSWERS, ATTEMPTS, DEAD_LETTERS, DECISIONS, GRADES, QUERIES
@@ -31,6 +32,10 @@ SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
             OUTCOMES,
             CLUSTERS,
             CLUSTER_STATS,
+            CANARIES,
+            CANARY_OUTCOMES,
+            DRIFT,
+            REFRESHES,
             RUNS,
             COMMITS,
         )
