@@ -72,6 +72,8 @@ _THEN: dict[str, tuple[str | None, int]] = {
     "tasks.report.other_routers.AgainstError": ("atlas report --help", USAGE),
     "tasks.simulate.served.ServedFileError": (None, ERROR),
     "tasks.simulate.server.ServerStartError": (None, ERROR),
+    "tasks.evaluate.training.LeaveOutError": ("atlas evaluate --help", USAGE),
+    "profiles.errors.RouterNameError": ("atlas {verb} --help", USAGE),
     "profiles.errors.KnowledgeError": (None, ERROR),
 }
 """By class: what to type next, and the exit code. `{verb}` and `{pool}` are the verb

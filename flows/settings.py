@@ -10,15 +10,39 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+)
 
 from tasks.tracking.redaction import without_secrets
 
 Runner = Literal["plain", "prefect"]
 When = Literal["auto", "always", "never"]
 Dtype = Literal["float32", "bfloat16"]
+
+
+def _clusters(value: Any) -> Any:  # noqa: ANN401
+    text = str(value).strip()
+    if text == "auto":
+        return text
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
+        raise ValueError("it must be a whole number, or auto")
+    if not 1 <= int(text[:9]) <= _MOST_CLUSTERS:
+        raise ValueError(f"it must be 1 or more, at most {_MOST_CLUSTERS:,}, or auto")
+    return int(text)
+
+
+Clusters = Annotated[int | Literal["auto"], BeforeValidator(_clusters)]
+"""Number of KMeans clusters, or to choose it by held-out routing value."""
+_MOST_CLUSTERS = 10_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -167,25 +191,34 @@ class EvaluateSettings(HomeSettings):
 
     section: ClassVar[str] = "evaluate"
     identity_fields: ClassVar[frozenset[str]] = frozenset(
-        {"routers", "alpha", "clusters", "seed", "kmeans_seed", "encoder", "encoder_dtype"}
-    )
+        {
+            "routers", "alpha", "clusters", "seed", "kmeans_seed", "encoder", "encoder_dtype",
+            "cells", "sampler", "leave_out",
+        }
+    )  # fmt: skip
     resolved_fields: ClassVar[frozenset[str]] = frozenset({"directory"})
     runtime_fields: ClassVar[frozenset[str]] = HomeSettings.runtime_fields | {"keep"}
 
     directory: Path
     """Folder with `queries.parquet` and `outcomes.parquet`."""
     routers: tuple[str, ...] = Field(
-        default=("random", "best-single", "dataset-best", "cluster-plain", "cluster", "knn",
-                 "oracle"),
+        default=("random", "best-single", "dataset-best", "cluster-plain", "cluster", "predictor",
+                 "auto", "knn", "oracle"),
         min_length=1,
     )  # fmt: skip
     """Routers to compare, by name; in the environment separated by commas."""
     alpha: float = Field(default=0.0, ge=0, le=1)
     """Weight of cost against accuracy, for the routers that know it."""
-    clusters: int = Field(default=8, ge=1, le=10_000)
-    """Number of KMeans clusters."""
+    clusters: Clusters = 8
+    """Number of clusters; `auto` takes the one that routes best on training rows left out."""
+    cells: float = Field(default=1.0, gt=0, le=1)
+    """Share of the training cells (question, pair) to learn from."""
+    sampler: Literal["adaptive", "queries", "cells"] = "adaptive"
+    """Which cells: where they decide most, whole questions, or single cells, both at random."""
+    leave_out: str | None = Field(default=None, min_length=1)
+    """Dataset to learn nothing from; all its rows are scored as split `left_out`."""
     seed: int = Field(default=0, ge=0)
-    """Seed of random draws and of the product's KMeans."""
+    """Seed of random draws, of the product's KMeans, and of the sampler."""
     kmeans_seed: int = Field(default=42, ge=0, lt=2**32)
     """Seed of the KMeans of `cluster-plain`; the published figures have 42."""
     keep: Path | None = None

@@ -4,6 +4,7 @@ KnowledgeError
 ├── PoolError      a pool file with problems; every one of them is listed
 ├── ProfileError   a profile that cannot be built, read, or used with this pool
 └── RouterError    a router that cannot be built, or a query it cannot decide
+    └── RouterNameError   a router's name that nobody knows
 """
 
 from __future__ import annotations
@@ -67,3 +68,7 @@ class ProfileError(KnowledgeError):
 
 class RouterError(KnowledgeError):
     """A router cannot be built from this profile, or cannot decide a query."""
+
+
+class RouterNameError(RouterError):
+    """A router was asked for by a name that is not one."""

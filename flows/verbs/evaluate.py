@@ -29,13 +29,16 @@ def evaluate(settings: EvaluateSettings, json: AsJson = False, figure: Figure = 
     """Compare routers on recorded outcomes; every figure comes from a really routed backlog.
 
     DIRECTORY holds queries.parquet and outcomes.parquet. Routers are fitted on split train and
-    route test and ood. Routers: random, best-single, dataset-best, oracle, cheapest,
-    fixed:PAIR, knn[:k], cluster[@K], cluster-plain[+ADDITION...][@K] with additions shrink, nmin,
-    ood, kmeans, raw, per_cluster.
+    route test and ood. Routers: auto[@K], predictor[@K], cluster[@K], random, best-single,
+    dataset-best, oracle, cheapest, fixed:PAIR, knn[:k], cluster-plain[+ADDITION...][@K] with
+    additions shrink, nmin, ood, kmeans, raw, per_cluster.
+
+    --cells 0.25 learns from that share of the training cells, --leave-out DATASET from no row of
+    a dataset, which is then scored whole as split left_out; both change what is learnt alone.
 
     --json gives {router: {split: figures}}: scores in [0, 1] with 95 % intervals, cost in dollars
-    a question. random is the exact expectation of a uniform draw; the routed draw stands beside
-    it as micro_realised.
+    a question, ece the calibration error of expected scores. random is the exact expectation of a
+    uniform draw; the routed draw stands beside it as micro_realised. auto says what it resolved to.
 
     Exit codes: 0 done, 1 error, 2 usage, 130 stopped by hand.
     """
@@ -56,7 +59,14 @@ def evaluate(settings: EvaluateSettings, json: AsJson = False, figure: Figure = 
 
 
 def run_evaluation(settings: EvaluateSettings) -> Evaluation:
-    """Evaluate with the runner that the settings name."""
+    """Evaluate with the runner that the settings name.
+
+    Raises:
+        RouterNameError: before anything is started.
+    """
+    from tasks.evaluate.router_names import read_routers
+
+    read_routers(settings.routers)
     if settings.runner == "plain":
         from flows.evaluating import evaluation_session
 

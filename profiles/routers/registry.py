@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from profiles.errors import RouterError
+from profiles.errors import RouterError, RouterNameError
 from profiles.pool_fields import did_you_mean
 from profiles.profile import Profile
 from profiles.routers.base import Router
@@ -39,7 +39,7 @@ def check_router_name(name: str) -> None:
     """Refuse an unknown name before anything else is looked up.
 
     Raises:
-        RouterError: there is no such router.
+        RouterNameError: there is no such router.
     """
     kind, _, detail = name.partition(":")
     simple = kind in {*_SIMPLE, *_LEARNT, "cluster", "cluster-plain", "knn"} and not detail
@@ -47,7 +47,7 @@ def check_router_name(name: str) -> None:
         return
     close = did_you_mean(name, [*_LEARNT, *_SIMPLE, "cluster-plain", "cluster", "knn"])
     msg = f"there is no router {name!r}{close}; routers are {', '.join(ROUTER_NAMES)}"
-    raise RouterError(msg)
+    raise RouterNameError(msg)
 
 
 def build_router(name: str, profile: Profile, **settings: Any) -> Router:  # noqa: ANN401

@@ -16,18 +16,35 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.batch.equip import equipment
 from tasks.batch.stop import StopFlag
 from tasks.evaluate.backlog import Site, SplitBacklog, route_split, stage_split
-from tasks.evaluate.fit import Knowledge
-from tasks.evaluate.measure import Measured, SplitResult, expectation, read_back, realised
-from tasks.evaluate.router_names import BASELINE, DEFAULT_ROUTERS, RouterChoice, read_routers
+from tasks.evaluate.fit import Knowledge, Share
+from tasks.evaluate.measure import (
+    Measured,
+    Resolved,
+    SplitResult,
+    calibration_error,
+    expectation,
+    read_back,
+    realised,
+)
+from tasks.evaluate.router_names import (
+    BASELINE,
+    DEFAULT_K,
+    DEFAULT_ROUTERS,
+    RouterChoice,
+    read_routers,
+)
 from tasks.evaluate.table import OutcomeTable, read_table, recorded_pool
+from tasks.evaluate.training import leave_out
 from warehouse.ledger import open_ledger
 
 if TYPE_CHECKING:
+    from profiles.profile import Profile
+    from profiles.routers.base import Router
     from tasks.batch.spec import WrapChunk
     from tasks.embedder import CachedEmbedder
     from tasks.evaluate.backlog import Routed
@@ -45,8 +62,12 @@ class EvaluateJob:
         directory: folder of `queries.parquet` and `outcomes.parquet`.
         root: embeddings are kept under it, for the next evaluation too.
         routers: names, see `tasks.evaluate.router_names`.
-        seed: of random draws and of the product's KMeans.
+        clusters: K of cluster routers whose name gives none.
+        seed: of random draws, of the product's KMeans, and of the sampler of cells.
         kmeans_seed: of the KMeans of `cluster-plain`; the reference figures have 42.
+        cells: share of the training cells that is learnt from, in (0, 1].
+        sampler: which cells, see `profiles.allocation`.
+        leave_out: a dataset nothing is learnt from; all its rows are split `left_out`.
         keep: warehouse of the routed backlogs; None is a folder that is removed at the end.
         draws: of the bootstrap behind every interval.
     """
@@ -55,9 +76,12 @@ class EvaluateJob:
     root: Path
     routers: tuple[str, ...] = DEFAULT_ROUTERS
     alpha: float = 0.0
-    clusters: int = 8
+    clusters: int | Literal["auto"] = DEFAULT_K
     seed: int = 0
     kmeans_seed: int = 42
+    cells: float = 1.0
+    sampler: str = "adaptive"
+    leave_out: str | None = None
     encoder: str = "minilm"
     encoder_dtype: str = "float32"
     keep: Path | None = None
@@ -132,9 +156,18 @@ async def evaluate(
         job.routers, clusters=job.clusters, seed=job.seed, kmeans_seed=job.kmeans_seed
     )
     table = read_table(job.directory)
+    if job.leave_out is not None:
+        table = leave_out(table, job.leave_out)
+    share = Share(
+        job.cells,
+        job.sampler,
+        job.seed,
+        job.clusters if isinstance(job.clusters, int) else DEFAULT_K,
+    )
     pool = recorded_pool(table, concurrency=job.concurrency)
-    with _embedder(job, choices) as embedder, _warehouse(job.keep) as root:
-        knowledge = Knowledge(table, pool, embedder, note)
+    texts = share.needs_embeddings or any(choice.needs_embeddings for choice in choices)
+    with _embedder(job, wanted=texts) as embedder, _warehouse(job.keep) as root:
+        knowledge = Knowledge(table, pool, embedder, note, share)
         ledger = open_ledger(root)
         try:
             async with equipment(
@@ -154,7 +187,8 @@ async def evaluate(
                 )
                 results: list[SplitResult] = []
                 for split in table.held_out:
-                    knowledge.embed_split(split)
+                    if any(choice.needs_embeddings for choice in choices):
+                        knowledge.embed_split(split)
                     backlog = stage_split(table, split, root, chunk_size=job.chunk_size)
                     results += await _compare(job, site, knowledge, backlog, choices, note)
         finally:
@@ -177,12 +211,15 @@ async def _compare(
 
     routed: dict[str, Routed] = {}
     measured: dict[str, Measured] = {}
+    taken: dict[str, Resolved | None] = {}
     for choice in choices:
         name = choice.name
         note(f"{backlog.split}: {len(backlog.place):,} questions through {name}")
-        profile = knowledge.profile(choice.clusters)
+        profile = knowledge.profile(choice)
+        router = choice.build(profile)
+        taken[name] = _resolved(choice, router, profile, job.alpha)
         routed[name] = await route_split(
-            backlog, choice, choice.build(profile), profile_id=profile.profile_id, site=site
+            backlog, choice, router, profile_id=profile.profile_id, site=site
         )
         measured[name] = read_back(site.root, backlog, routed[name].run_id)
     drawn = measured.get("random")
@@ -206,9 +243,25 @@ async def _compare(
             realised=realised(drawn, compared, _DRAW)
             if drawn is not None and choice.kind == "random"
             else None,
+            ece=calibration_error(measured[choice.name]),
+            resolved=taken[choice.name],
         )
         for choice in choices
     ]
+
+
+def _resolved(
+    choice: RouterChoice, router: Router, profile: Profile, alpha: float
+) -> Resolved | None:
+    """What `auto`, or a predictor that could not be fitted, came to."""
+    from profiles.routers.auto import AutoRouter
+
+    if isinstance(router, AutoRouter):
+        taken = router.choice(alpha)
+        return Resolved(taken.router, taken.k, taken.sentence)
+    if choice.kind == "predictor" and profile.predictor is None:
+        return Resolved(BASELINE, None, "too few scored training questions for a predictor")
+    return None
 
 
 def _no_embedding(_texts: object) -> Any:  # noqa: ANN401
@@ -216,11 +269,9 @@ def _no_embedding(_texts: object) -> Any:  # noqa: ANN401
 
 
 @contextmanager
-def _embedder(
-    job: EvaluateJob, choices: tuple[RouterChoice, ...]
-) -> Iterator[CachedEmbedder | None]:
-    """The encoder with its cache, closed at the end; None where no router looks at texts."""
-    if not any(choice.needs_embeddings for choice in choices):
+def _embedder(job: EvaluateJob, *, wanted: bool) -> Iterator[CachedEmbedder | None]:
+    """The encoder with its cache, closed at the end; None where nobody looks at texts."""
+    if not wanted:
         yield None
         return
     from tasks.embedder import cached_embedder

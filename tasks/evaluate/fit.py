@@ -1,23 +1,29 @@
-"""Learning from a table's `train` rows: one profile for every way of clustering them."""
+"""Learning from a table's `train` rows: one profile for every way of fitting them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from profiles.build_profile import TRAIN, build_profile, train_queries
-from profiles.clusters import ClusterSettings
+from profiles.clusters import ClusterSettings, fit_clusters
+from profiles.crossfit import SWEEP
 from profiles.profile import ProfileSettings
+from tasks.evaluate.router_names import DEFAULT_K
+from tasks.evaluate.training import cells_run
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from profiles.pool import Pool
     from profiles.profile import Profile
     from tasks.embedder import CachedEmbedder
+    from tasks.evaluate.router_names import RouterChoice
     from tasks.evaluate.table import OutcomeTable
 
 NO_ENCODER = "none"
@@ -27,14 +33,37 @@ _BLOCK = 4096
 """Texts embedded between two words about it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of the training cells is learnt from.
+
+    Attributes:
+        cells: share of the cells, in (0, 1].
+        sampler: which ones, see `profiles.allocation`.
+        seed: of the sampler, and of the clusters it looks at.
+        clusters: their number.
+    """
+
+    cells: float = 1.0
+    sampler: str = "adaptive"
+    seed: int = 0
+    clusters: int = DEFAULT_K
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether the sampler looks at clusters."""
+        return self.cells < 1 and self.sampler == "adaptive"
+
+
 class Knowledge:
-    """Profiles of a table by cluster settings, each fitted when it is first asked for.
+    """Profiles of a table by how they are fitted, each fitted when it is first asked for.
 
     Args:
         table: the outcomes; rows of split `train` alone are looked at.
         pool: its pairs.
-        embedder: embeds the training texts; None where no router looks at a text.
+        embedder: embeds the training texts; None where nobody looks at a text.
         note: told in a sentence what is being done.
+        share: which of the training cells are learnt from.
     """
 
     def __init__(
@@ -43,28 +72,47 @@ class Knowledge:
         pool: Pool,
         embedder: CachedEmbedder | None,
         note: Callable[[str], None] = lambda _text: None,
+        share: Share | None = None,
     ) -> None:
         self._table = table
         self._pool = pool
         self._embedder = embedder
         self._note = note
+        self._share = share or Share()
         self._vectors: NDArray[np.float32] | None = None
-        self._profiles: dict[ClusterSettings, Profile] = {}
+        self._learnt_from: pl.DataFrame | None = None
+        self._profiles: dict[ProfileSettings, Profile] = {}
 
-    def profile(self, clusters: ClusterSettings | None) -> Profile:
-        """The profile clustered in that way; any profile where clusters do not matter.
+    def profile(self, choice: RouterChoice) -> Profile:
+        """The profile that a router decides from; any one where clusters do not matter.
 
         Raises:
             ProfileError: the rows cannot be clustered so.
             EmbeddingError: the texts cannot be embedded.
         """
+        clusters = choice.clusters
         if clusters is None:
             if self._profiles:
                 return next(iter(self._profiles.values()))
             clusters = ClusterSettings(k=1)
-        if clusters not in self._profiles:
-            self._profiles[clusters] = self._fit(clusters)
-        return self._profiles[clusters]
+        settings = ProfileSettings(
+            clusters=clusters,
+            choose_k=SWEEP if choice.choose_k else (),
+            predictor=choice.learnt,
+            selection=choice.learnt,
+        )
+        if settings not in self._profiles:
+            if choice.learnt:
+                self._note("train: fitting the predictor, and every router out of fold")
+            self._profiles[settings] = self._fit(settings)
+        return self._profiles[settings]
+
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """The outcomes that are learnt from; those of other splits may stand among them."""
+        if self._learnt_from is None:
+            self._learnt_from = self._run_cells()
+        return self._learnt_from
 
     def embed_split(self, split: str) -> None:
         """Embed a held-out split into the cache, so that no router is kept waiting for it.
@@ -75,17 +123,33 @@ class Knowledge:
         if self._embedder is not None:
             self._embed(self._embedder, split)
 
-    def _fit(self, clusters: ClusterSettings) -> Profile:
+    def _run_cells(self) -> pl.DataFrame:
+        share = self._share
+        if share.cells >= 1:
+            return self._table.outcomes
+        vectors = self._embeddings()
+        labels = np.zeros(len(vectors), np.int64)
+        if share.needs_embeddings:
+            settings = ClusterSettings(share.clusters, seed=share.seed)
+            labels = fit_clusters(vectors, settings).assign(vectors).labels
+        kept = cells_run(
+            self._table, labels, sampler=share.sampler, share=share.cells, seed=share.seed
+        )
+        whole = len(vectors) * len(self._table.pairs)
+        self._note(f"train: learning from {len(kept):,} of {whole:,} cells ({share.sampler})")
+        return kept
+
+    def _fit(self, settings: ProfileSettings) -> Profile:
         embedder = self._embedder
         return build_profile(
             queries=self._table.queries,
-            outcomes=self._table.outcomes,
+            outcomes=self.outcomes,
             embeddings=self._embeddings(),
             pairs=self._table.pairs,
             pool_fingerprint=self._pool.fingerprint,
             encoder_fingerprint=NO_ENCODER if embedder is None else embedder.fingerprint,
             created_at=datetime.now(UTC),
-            settings=ProfileSettings(clusters=clusters),
+            settings=settings,
         )
 
     def _embeddings(self) -> NDArray[np.float32]:

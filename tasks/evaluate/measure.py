@@ -43,10 +43,17 @@ class Bill:
 
 
 class Measured(NamedTuple):
-    """One routed backlog: (n,) scores in the file's order, NaN where unscored, and its bill."""
+    """One routed backlog; arrays are in the file's order.
+
+    Attributes:
+        scores: (n,) NaN where unscored.
+        bill: what they cost.
+        expected: (n,) scores the router expected, NaN where it said nothing.
+    """
 
     scores: NDArray[np.float64]
     bill: Bill
+    expected: NDArray[np.float64]
 
 
 class Realised(NamedTuple):
@@ -55,6 +62,14 @@ class Realised(NamedTuple):
     macro: float
     micro: float
     cost_usd: Decimal | None
+
+
+class Resolved(NamedTuple):
+    """What a router that chooses among others came to: a router, its clusters, and why."""
+
+    router: str
+    k: int | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,9 @@ class SplitResult:
         scores: (n,) what it was computed from, in the file's order, NaN where unscored.
         bill: money and calls; of `random` the expected ones.
         realised: of `random`, what the routed draw came to.
+        ece: expected calibration error of the expected scores, in [0, 1]; None where the router
+            expects nothing. An unscored outcome is left out of it.
+        resolved: of `auto`, the router it took and why.
     """
 
     choice: RouterChoice
@@ -75,6 +93,8 @@ class SplitResult:
     bill: Bill
     routed: Routed
     realised: Realised | None = None
+    ece: float | None = None
+    resolved: Resolved | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; scores lie in [0, 1], money is dollars a question, null is unknown."""
@@ -90,6 +110,9 @@ class SplitResult:
             "micro_high": score.micro.high,
             "macro_gain": _interval(score.macro_gain),
             "micro_gain": _interval(score.micro_gain),
+            "gain_low": None if score.micro_gain is None else float(score.micro_gain.low),
+            "gain_high": None if score.micro_gain is None else float(score.micro_gain.high),
+            "ece": self.ece,
             "by_dataset": score.by_dataset,
             "cost_usd": _number(self.bill.cost_usd),
             "cost_n": self.bill.priced,
@@ -104,6 +127,8 @@ class SplitResult:
                 "micro_realised": self.realised.micro,
                 "cost_usd_realised": _number(self.realised.cost_usd),
             }
+        if self.resolved is not None:
+            plain["resolved"] = self.resolved._asdict()
         return plain
 
 
@@ -116,7 +141,7 @@ def read_back(root: Path, backlog: SplitBacklog, run_id: str) -> Measured:
     """
     import polars as pl
 
-    from warehouse.query import answers, attempts
+    from warehouse.query import answers, attempts, committed
 
     columns = ("query_id", "status", "pair_id", "score", "cost_usd", "error_message")
     rows = answers(root, run_id).select(columns).collect()
@@ -129,20 +154,39 @@ def read_back(root: Path, backlog: SplitBacklog, run_id: str) -> Measured:
         .collect()
         .item()
     )
-    order = rows.get_column("query_id").replace_strict(backlog.place, return_dtype=pl.Int64)
-    scores = np.empty(len(rows))
-    scores[order.to_numpy()] = rows.get_column("score").fill_null(float("nan")).to_numpy()
+    decisions = committed(root, "decisions", run_id).select("query_id", "expected_score").collect()
     priced = rows.get_column("cost_usd").drop_nulls()
     total = sum(priced, Decimal(0))
     return Measured(
-        scores,
+        _in_order(rows, "score", backlog),
         Bill(
             cost_usd=total / len(priced) if len(priced) else None,
             priced=len(priced),
             calls=int(calls) / len(rows),
             pairs=rows.get_column("pair_id").n_unique(),
         ),
+        _in_order(decisions, "expected_score", backlog),
     )
+
+
+def _in_order(rows: pl.DataFrame, column: str, backlog: SplitBacklog) -> NDArray[np.float64]:
+    """(n,) a column in the file's order, NaN for null."""
+    import polars as pl
+
+    order = rows.get_column("query_id").replace_strict(backlog.place, return_dtype=pl.Int64)
+    values = np.full(len(backlog.place), np.nan)
+    values[order.to_numpy()] = (
+        rows.get_column(column).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    )
+    return values
+
+
+def calibration_error(measured: Measured) -> float | None:
+    """Expected calibration error of the scores a router expected; None where it expected none."""
+    from profiles.predictor import expected_calibration_error
+
+    error = expected_calibration_error(measured.expected, measured.scores)
+    return None if np.isnan(error) else error
 
 
 def _lost(backlog: SplitBacklog, lost: pl.DataFrame, found: int) -> str:
@@ -188,6 +232,7 @@ def expectation(backlog: SplitBacklog, pairs: tuple[Pair, ...]) -> Measured:
     return Measured(
         np.nan_to_num(known.scores, nan=0.0).mean(axis=1),
         Bill(cost_usd=mean, priced=len(costs), calls=1.0, pairs=len(pairs)),
+        np.full(len(known.scores), np.nan),
     )
 
 

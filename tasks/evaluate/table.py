@@ -22,6 +22,8 @@ OUTCOMES = "outcomes.parquet"
 TRAIN = "train"
 HELD_OUT = ("test", "ood")
 """Splits that are routed, in this order; `ood` may be absent."""
+LEFT_OUT = "left_out"
+"""Split of a dataset that nothing is learnt from; routed after the others. No file has it."""
 
 QUERY_COLUMNS = ("query_id", "text", "dataset", "split")
 _LABELS = ("reference", "grader")
@@ -60,7 +62,7 @@ class OutcomeTable:
     def held_out(self) -> tuple[str, ...]:
         """The splits there are to route."""
         found = set(self.queries.get_column("split").unique())
-        return tuple(split for split in HELD_OUT if split in found)
+        return tuple(split for split in (*HELD_OUT, LEFT_OUT) if split in found)
 
     def rows(self, split: str) -> pl.DataFrame:
         """The questions of one split, in the file's order."""

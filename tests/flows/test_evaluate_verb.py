@@ -91,10 +91,15 @@ def test_a_table_for_people_is_the_data_without_json(table, capsys):
     ("arguments", "code", "words"),
     [
         (["nowhere"], 1, "there is no folder nowhere"),
-        (["TABLE", "--routers", "orcale"], 1, "did you mean 'oracle'"),
+        (["TABLE", "--routers", "orcale"], 2, "did you mean 'oracle'"),
         (["TABLE", "--routers", "oracle,oracle"], 2, "oracle is named twice"),
         (["TABLE", "--alpha", "2"], 2, "it must be 1"),
         (["TABLE", "--clusters", "0"], 2, "it must be 1 or more"),
+        (["TABLE", "--clusters", "many"], 2, "it must be a whole number, or auto"),
+        (["TABLE", "--cells", "0"], 2, "greater than 0"),
+        (["TABLE", "--sampler", "some"], 2, "'adaptive', 'queries' or 'cells'"),
+        (["TABLE", "--leave-out", "al"], 2, "did you mean 'all'"),
+        (["TABLE", "--leave-out", "all"], 2, "nothing to learn from"),
         ([], 2, "directory is missing"),
     ],
 )
