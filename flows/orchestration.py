@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.console import say
@@ -84,6 +85,20 @@ def publish_markdown(key: str, text: str, description: str) -> None:
         create_markdown_artifact(markdown=text, key=key, description=description)
     except Exception as error:
         logging.getLogger(__name__).warning("Prefect could not keep the report %s: %s", key, error)
+
+
+def publish_link(key: str, path: Path, description: str) -> None:
+    """Show a file beside the flow run as a link; without a file, or without luck, nothing."""
+    from prefect.artifacts import create_link_artifact
+
+    if not path.exists():
+        return
+    try:
+        create_link_artifact(
+            link=path.absolute().as_uri(), link_text=path.name, key=key, description=description
+        )
+    except Exception as error:
+        logging.getLogger(__name__).warning("Prefect could not keep the link %s: %s", key, error)
 
 
 def flow_run_id() -> str | None:

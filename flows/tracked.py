@@ -14,6 +14,7 @@ from warehouse.ledger import open_ledger
 if TYPE_CHECKING:
     from flows.settings import HomeSettings
     from tasks.report.facts import ProfileFacts, RouteFacts
+    from tasks.report.profile_page_facts import ProfilePage
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +69,14 @@ class TrackedRun:
         if begun := self._begin():
             log_route(self._tracker, facts, run_id=begun, params=self._params)
 
-    def profile(self, facts: ProfileFacts, files: Sequence[Path]) -> None:
-        """Log a published profile, and end the MLflow run."""
+    def profile(
+        self, facts: ProfileFacts, files: Sequence[Path], page: ProfilePage | None = None
+    ) -> None:
+        """Log a published profile with its page and pictures, and end the MLflow run."""
         from tasks.tracking.runs import log_profile
 
         if begun := self._begin():
-            log_profile(self._tracker, facts, run_id=begun, files=files)
+            log_profile(self._tracker, facts, run_id=begun, files=files, page=page)
 
     def end(self, state: str) -> None:
         """End the MLflow run, if one was begun, as a batch run of that state ends."""

@@ -62,8 +62,13 @@ def cached_embedder(root: Path, name: str, *, dtype: str = "float32") -> CachedE
     from warehouse.embedding_cache import EmbeddingCache
 
     encoder = load_encoder(name, dtype=dtype)
-    # Fingerprints may hold the slash of a hub's model name.
-    digest = hashlib.sha256(encoder.fingerprint.encode()).hexdigest()[:16]
-    path = root / FOLDER / f"{digest}.sqlite"
+    path = cache_path(root, encoder.fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     return CachedEmbedder(encoder, EmbeddingCache(path, encoder.fingerprint, encoder.dimension))
+
+
+def cache_path(root: Path, fingerprint: str) -> Path:
+    """Where the vectors of the encoder of this fingerprint are kept."""
+    # Fingerprints may hold the slash of a hub's model name.
+    digest = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
+    return root / FOLDER / f"{digest}.sqlite"

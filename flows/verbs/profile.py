@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from flows.verbs.profile_import import import_
+from flows.verbs.profile_page import page
 from flows.verbs.profile_run import run
 from flows.verbs.profile_show import show_
 
@@ -17,3 +18,4 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("import")(import_)
 app.command("show")(show_)
+app.command("page")(page)

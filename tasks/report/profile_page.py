@@ -12,6 +12,7 @@ import numpy as np
 from tasks.report import formats as f
 from tasks.report import svg
 from tasks.report.cluster_map import cluster_map
+from tasks.report.freshness_plots import refresh_costs
 from tasks.report.front import accuracy_cost_front, drawable, unplaced
 from tasks.report.interval_map import interval_map
 from tasks.report.layout import Column, Table
@@ -67,6 +68,23 @@ def draw_profile_page(shown: ProfilePage) -> str:
         navigation=[(name, title) for name, title, _ in sections],
         style=FIGURE + MAP + heat_style(),
     )
+
+
+def page_pictures(shown: ProfilePage) -> Iterator[tuple[str, str]]:
+    """Every picture of the page as an SVG file of its own: (name, text)."""
+    front, mapped = shown.front, shown.clusters
+    if front is not None and drawable(front):
+        yield "front", svg.standalone(accuracy_cost_front(front, svg.WIDE))
+    if shown.calibrations:
+        yield "reliability", svg.standalone(reliability_curve(shown.calibrations, svg.WIDE))
+    if mapped is not None:
+        sizes = [int(size) for size in shown.profile.clusters.sizes]
+        drawn = cluster_map(mapped, shown.profile.top_terms, sizes, svg.WIDE)
+        yield "clusters", svg.standalone(drawn)
+    if shown.sweep:
+        yield "sweep", svg.standalone(cluster_sweep(shown.sweep, shown.profile.k, svg.WIDE))
+    if shown.refreshes:
+        yield "refreshes", svg.standalone(refresh_costs(shown.refreshes, svg.WIDE))
 
 
 def empty(sentence: str) -> Markup:

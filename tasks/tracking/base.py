@@ -40,6 +40,10 @@ class Tracking(Protocol):
         """Keep a figure with the run under a name such as `figures/accuracy.png`."""
         ...
 
+    def text(self, run_id: str, text: str, name: str) -> None:
+        """Keep a text, such as a page or an SVG, under a name such as `figures/front.svg`."""
+        ...
+
     def finish(self, run_id: str, status: Status) -> None:
         """End the run."""
         ...
@@ -67,6 +71,9 @@ class NullTracker:
         """Nothing."""
 
     def figure(self, run_id: str, figure: Figure, name: str) -> None:
+        """Nothing."""
+
+    def text(self, run_id: str, text: str, name: str) -> None:
         """Nothing."""
 
     def finish(self, run_id: str, status: Status) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tasks.report.facts import ProfileFacts, RouteFacts
+    from tasks.report.profile_page_facts import ProfilePage
     from tasks.tracking.base import Tracking
 
 logger = logging.getLogger(__name__)
@@ -30,15 +31,21 @@ _CELL_FIELDS = {
 
 
 def log_profile(
-    tracker: Tracking, facts: ProfileFacts, *, run_id: str | None = None, files: Sequence[Path] = ()
+    tracker: Tracking,
+    facts: ProfileFacts,
+    *,
+    run_id: str | None = None,
+    files: Sequence[Path] = (),
+    page: ProfilePage | None = None,
 ) -> str:
-    """Log a published profile: params, metrics by cluster and pair, heat-map, files.
+    """Log a published profile: params, metrics by cluster and pair, pictures, page, files.
 
     Args:
         tracker: where to.
         facts: the profile with its parameters.
         run_id: the run begun earlier, to go on with it.
         files: files or folders to keep with the run.
+        page: what its page shows; the page and its pictures are kept with the run.
 
     Returns:
         The run's id, empty if nothing is tracked.
@@ -58,10 +65,22 @@ def log_profile(
     run = tracker.start(EXPERIMENT, profile.profile_id, params, tags, run_id=run_id)
     tracker.log(run, dict(profile_metrics(facts)))
     _figure(tracker, run, "accuracy", lambda: plots.accuracy_heatmap(profile))
+    if page is not None and run:
+        for name, text in page_files(page):
+            tracker.text(run, text, name)
     for path in files:
         tracker.artifact(run, path)
     tracker.finish(run, "FINISHED")
     return run
+
+
+def page_files(page: ProfilePage) -> Iterator[tuple[str, str]]:
+    """The page and each of its pictures as a file of its own: (name, text)."""
+    from tasks.report.profile_page import draw_profile_page, page_pictures
+
+    yield "profile.html", draw_profile_page(page)
+    for name, drawn in page_pictures(page):
+        yield f"figures/{name}.svg", drawn
 
 
 def profile_metrics(facts: ProfileFacts) -> Iterator[tuple[str, float]]:

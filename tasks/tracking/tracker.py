@@ -5,6 +5,7 @@ The active run of MLflow's fluent interface is thread-local and therefore never 
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -100,6 +101,12 @@ class Tracker:
         if run_id:
             self._guarded("keep a figure", lambda: self._log_figure(run_id, figure, name))
 
+    def text(self, run_id: str, text: str, name: str) -> None:
+        """Keep a text, such as a page or an SVG, under a name such as `figures/front.svg`."""
+        if run_id:
+            keep = functools.partial(self._log_text, run_id, text, name)
+            self._guarded("keep a text", keep)
+
     def finish(self, run_id: str, status: Status) -> None:
         """End the run."""
         if run_id:
@@ -194,6 +201,9 @@ class Tracker:
             client.log_artifacts(run_id, str(path), folder)
         else:
             client.log_artifact(run_id, str(path), folder)
+
+    def _log_text(self, run_id: str, text: str, name: str) -> None:
+        self._mlflow().log_text(run_id, text, name)
 
     def _log_figure(self, run_id: str, figure: Figure, name: str) -> None:
         from tasks.report.canvas import png
