@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.orchestration import chunk_tasks, flow_run_id, publish_markdown
+from flows.orchestration import chunk_tasks, flow_run_id, publish_link, publish_markdown
+from flows.profile_pages import page_path
 from flows.profiling import ProfileOutcome, profile_session
 from flows.settings import ProfileSettings
 
@@ -29,6 +30,9 @@ def profile_pool(settings: ProfileSettings) -> ProfileOutcome:
     """
     outcome = profile_session(settings, wrap=chunk_tasks, flow_run_id=flow_run_id())
     publish_markdown("profile-report", as_markdown(outcome), f"run {outcome.run_id}")
+    if outcome.profile is not None:
+        page = page_path(settings.root, outcome.profile.profile_id)
+        publish_link("profile-page", page, "what the profile knows, to look at")
     return outcome
 
 

@@ -76,6 +76,7 @@ def profile_session(
     Raises:
         Exception: what `tasks.profiling.profile.plan_profile` and `run_profile` raise.
     """
+    from flows.profile_pages import session_page
     from flows.tracked import tracked
 
     env = os.environ if env is None else env
@@ -94,7 +95,8 @@ def profile_session(
         if outcome.facts is not None and outcome.folder is not None:
             # Refitting what is known already gives the profile that is there: nothing to log.
             if outcome.did_work or outcome.facts.profile.profile_id not in published:
-                run.profile(outcome.facts, [outcome.folder])
+                drawn = session_page(settings, outcome.facts, planned.labelled.queries)
+                run.profile(outcome.facts, [outcome.folder], drawn.facts if drawn else None)
         else:
             run.end(outcome.status)
     return outcome
