@@ -111,6 +111,10 @@ def fit_cells(
         msg = f"the prior strength must be 0 or more, not {settings.strength}"
         raise ProfileError(msg)
     scored = np.isfinite(scores)
+    seen = scored.any(axis=1)
+    if weights is None and not seen.all():
+        # Questions without outcomes say nothing; most of them have none under a small budget.
+        scores, labels, scored = scores[seen], labels[seen], scored[seen]
     worth = scored.astype(np.float64) if weights is None else np.where(scored, weights, 0.0)
     values = np.where(scored, scores, 0.0)
     rows = _by_cluster(labels, k)

@@ -1,10 +1,10 @@
 """Spending a budget of calls where it decides which pair wins a cluster.
 
-Hierarchical Thompson sampling. Every cluster has one random order of its questions, shared by all
-pairs, so that pairs are compared on the same questions. After a few questions per cluster on
-every pair, each round draws accuracies from the posterior (`profiles.posterior`), weighs a cluster
-by its size times what perfect knowledge of it would still gain, and inside a cluster a pair by how
-likely it is the best or the best one's rival. No pair is ever given up for good.
+Every cluster has one random order of its questions, shared by all pairs, so that pairs are
+compared on the same questions. After a few questions per cluster on every pair, each round takes
+the cells that are expected to raise the routed accuracy most per price (`profiles.allocation.gain`)
+under the posterior so far (`profiles.posterior`), and a few at random: no pair is ever given up
+for good.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from profiles.allocation.gain import plan_round
 from profiles.allocation.settings import AllocationSettings
 from profiles.errors import ProfileError
 from profiles.posterior import Cells, fit_cells
@@ -27,10 +28,6 @@ CERTAIN = "certainty would gain less than epsilon"
 WHOLE = "whole questions: the budget reaches too few cells to choose among"
 POOR = "the budget does not reach one whole question"
 
-_FLOOR = 0.02
-"""Added to every pair's chance of being the best: nothing is discarded for good."""
-_GAIN_FLOOR = 1e-4
-"""Added to every cluster's expected gain, in accuracy."""
 _WARM = (1.0, 4.0)
 """Questions per cluster on every pair before anything is chosen."""
 
@@ -100,8 +97,7 @@ class Allocator:
     @property
     def remaining_gain(self) -> float:
         """What knowing every accuracy exactly would add to the routed accuracy, expected."""
-        gain, _ = self._gains(self._fit())
-        return float(self._sizes @ gain / max(self._sizes.sum(), 1.0))
+        return self._doubt(self._fit())
 
     def next_round(self) -> list[Cell] | None:
         """The next (question, pair) cells to run; None when there is nothing more to ask.
@@ -129,12 +125,10 @@ class Allocator:
         if not self._step:
             self._step = left / self.settings.rounds
         fitted = self._fit()
-        gain, favour = self._gains(fitted)
-        if self._sizes @ gain / self._sizes.sum() < self.settings.epsilon:
+        if self._doubt(fitted) < self.settings.epsilon:
             self.stopped = CERTAIN
             return None
-        weight = (self._sizes * (gain + _GAIN_FLOOR))[:, None] * favour
-        cells = self._ask(self._drawn(weight, left))
+        cells = self._ask(self._planned(fitted, left))
         if not cells:
             self.stopped = SPENT
         return cells or None
@@ -220,22 +214,13 @@ class Allocator:
     def _fit(self) -> Cells:
         return fit_cells(self._scores, self._labels, self._k, settings=self.settings.posterior)
 
-    def _gains(self, fitted: Cells) -> tuple[Matrix, Matrix]:
-        """(K,) expected gain of perfect knowledge, and (K, P) how much a pair's cells would tell.
-
-        With π_p the probability that p is the best, a pair is favoured by
-        π_p·(½ + ½·Σ_{j≠p} π_j / (1 − π_j)): half the time the best itself, half the time the best
-        one's rival, as in top-two Thompson sampling.
-        """
+    def _doubt(self, fitted: Cells) -> float:
+        """Expected gain of perfect knowledge: what the best pair has over the one that leads."""
         rng = np.random.default_rng((self._seed, 1, self._round))
         drawn = fitted.draws(self.settings.draws, rng)
-        gain = np.maximum(drawn.max(axis=2).mean(axis=0) - fitted.mean.max(axis=1), 0.0)
-        pairs = drawn.shape[2]
-        wins = np.eye(pairs)[drawn.argmax(axis=2)].mean(axis=0)
-        odds = wins / np.maximum(1.0 - wins, 1e-9)
-        rivals = np.where(wins < 1.0, odds, 0.0)
-        favour = wins * (0.5 + 0.5 * (rivals.sum(axis=1, keepdims=True) - rivals)) + _FLOOR
-        return gain, favour * self._usable()
+        leads = np.take_along_axis(drawn, fitted.mean.argmax(axis=1)[None, :, None], axis=2)
+        gain = drawn.max(axis=2).mean(axis=0) - leads[:, :, 0].mean(axis=0)
+        return float(self._sizes @ gain / max(self._sizes.sum(), 1.0))
 
     def _usable(self) -> Matrix:
         """(P,) share of a pair's cells that came with a score: a failing one says nothing."""
@@ -244,30 +229,34 @@ class Allocator:
         share: Matrix = (scored + 1.0) / (ran + 1.0)
         return share
 
-    def _drawn(self, weight: Matrix, left: float) -> list[Cell]:
-        """Cells drawn by weight over the square root of their price, each the next in its order."""
+    def _planned(self, fitted: Cells, left: float) -> list[Cell]:
+        """One round's cells: counts by expected gain, each the next questions of its order."""
         rng = np.random.default_rng((self._seed, 2, self._round))
-        prices = self._prices()
+        pairs = self._asked.shape[1]
         queues = [
-            [queue[~self._asked[queue, column]] for column in range(weight.shape[1])]
+            [queue[~self._asked[queue, column]] for column in range(pairs)]
             for queue in self._queues
         ]
-        room = np.array([[len(queue) for queue in row] for row in queues])
-        chance = np.where(room > 0, weight / np.sqrt(np.maximum(prices, 1e-12)), 0.0)
-        mean_price = float((chance * prices).sum() / chance.sum())
-        step = min(left, max(self._step, self.settings.smallest_round * mean_price))
-        count = max(1, round(step / max(mean_price, 1e-300)))
-        wanted = np.minimum(rng.multinomial(count, (chance / chance.sum()).ravel()), room.ravel())
-        cells: list[Cell] = []
-        for number in rng.permutation(len(wanted)):
-            cluster, column = divmod(int(number), weight.shape[1])
-            price = float(prices[cluster, column])
-            many = min(
-                int(wanted[number]), int((left + 1e-9) / price) if price > 0 else len(wanted)
-            )
-            cells += [(int(row), column) for row in queues[cluster][column][:many]]
-            left -= many * price
-        return cells
+        room = np.array([[len(queue) for queue in row] for row in queues], dtype=np.int64)
+        prices = self._prices()
+        # A cell that fails costs its price and says nothing.
+        effective = prices / self._usable()
+        smallest = self.settings.smallest_round * float(np.median(prices))
+        counts = plan_round(
+            fitted,
+            sizes=self._sizes,
+            prices=effective,
+            room=room,
+            budget=min(left, max(self._step, smallest)),
+            explore=self.settings.explore,
+            rng=rng,
+        )
+        return [
+            (int(row), column)
+            for cluster in range(self._k)
+            for column in range(pairs)
+            for row in queues[cluster][column][: counts[cluster, column]]
+        ]
 
     def _ask(self, cells: list[Cell]) -> list[Cell]:
         prices = self._prices()
