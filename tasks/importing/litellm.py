@@ -67,9 +67,7 @@ def _row(
         aside["calls that answer no question, left aside"] += 1
         return None
     if str(record.get("cache_hit")).lower() == "true":
-        aside[
-            "answers from the proxy's cache, left aside (they cost nothing and took no time)"
-        ] += 1
+        aside["answers from the proxy's cache, left aside (no call was made)"] += 1
         return None
     asked: Asked | None = None
     if "prompt" not in options.columns:

@@ -105,9 +105,9 @@ def read_logs(sources: Sequence[str | Path], options: ImportOptions | None = Non
             questions.add(found.question)
             observations.add(found, format_, item.file, item.row)
     if rows == bad:
-        first = f"; the first: {problems[0]}" if problems else "; they are empty"
+        said = [f"the first: {problems[0]}"] if problems else warnings or ["they are empty"]
         shown = ", ".join(file.label for file in files[:3]) + (" …" if len(files) > 3 else "")
-        raise LogError(f"{shown}: no row can be used (bad rows: {bad:,}){first}")
+        raise LogError(f"{shown}: no row can be used (bad rows: {bad:,}); {'; '.join(said)}")
     if options.labels is not None:
         questions.label(options.labels, warnings)
     graded = grade_answers(observations.frame(), questions.references(), warnings)
