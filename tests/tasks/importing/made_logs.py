@@ -25,7 +25,7 @@ def lines(path, rows):
 # lm-evaluation-harness ----------------------------------------------------------------------
 
 
-def lm_sample(doc_id, doc, *, filter="none", target="", answer="", sent=None, **metrics):
+def lm_sample(doc_id, doc, *, filter_="none", target="", answer="", sent=None, **metrics):
     """One row of a samples file."""
     return {
         "doc_id": doc_id,
@@ -34,7 +34,7 @@ def lm_sample(doc_id, doc, *, filter="none", target="", answer="", sent=None, **
         "arguments": {"gen_args_0": {"arg_0": sent or f"Q: {doc}\nA:", "arg_1": {"until": []}}},
         "resps": [[answer]],
         "filtered_resps": [answer],
-        "filter": filter,
+        "filter": filter_,
         "metrics": list(metrics),
         "doc_hash": "d",
         "prompt_hash": "p",

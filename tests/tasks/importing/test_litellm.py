@@ -87,7 +87,7 @@ def test_cached_answers_other_calls_and_calls_without_text_are_counted_aside(tmp
 def test_a_log_without_any_text_is_refused_in_words(tmp_path):
     path = lines(tmp_path / "a.jsonl", [spend(1, None)])
 
-    with pytest.raises(LogError, match="without the request.*store_prompts_in_spend_logs"):
+    with pytest.raises(LogError, match=r"without the request.*store_prompts_in_spend_logs"):
         read_logs([path])
 
 

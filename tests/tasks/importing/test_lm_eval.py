@@ -75,7 +75,7 @@ def test_without_results_the_folder_names_the_model_and_a_sentence_says_so(tmp_p
 
 def test_several_filters_are_asked_for_and_one_is_read(tmp_path):
     samples = [
-        lm_sample(0, {"question": "q"}, filter=name, exact_match=score)
+        lm_sample(0, {"question": "q"}, filter_=name, exact_match=score)
         for name, score in (("strict-match", 0.0), ("flexible-extract", 1.0))
     ]
     path = lm_eval(tmp_path, "gsm8k", "m", samples)
