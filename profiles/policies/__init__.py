@@ -1,0 +1,1 @@
+"""Multi-step policies: which pair to call next, when to stop, and what to answer."""

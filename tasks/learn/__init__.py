@@ -1,0 +1,1 @@
+"""Learning multi-step policies from recorded outcomes."""
