@@ -176,14 +176,41 @@ class ProfileSettings(_RunSettings):
 
     section: ClassVar[str] = "profile"
     identity_fields: ClassVar[frozenset[str]] = frozenset(
-        {"chunk_size", "limit", "encoder", "encoder_dtype", "seed", "clusters"}
-    )
+        {
+            "chunk_size", "limit", "encoder", "encoder_dtype", "seed", "clusters", "budget",
+            "max_age", "half_life",
+        }
+    )  # fmt: skip
     resolved_fields: ClassVar[frozenset[str]] = frozenset({"questions", "pool"})
 
     questions: str
     """The labelled questions: a file, a folder or a glob of JSONL, CSV or Parquet."""
     clusters: int = Field(default=8, ge=1, le=10_000)
     """Number of KMeans clusters."""
+    budget: str | None = None
+    """Spend this much on the cells that decide most: `5.00` dollars, or `25%` of the cells."""
+    max_age: str | None = None
+    """Run cells again whose answer is older, such as `30d`; without it none grows old."""
+    half_life: str | None = None
+    """Let an outcome count half after this time, such as `60d`; without it all count alike."""
+
+    @field_validator("budget")
+    @classmethod
+    def _an_amount(cls, budget: str | None) -> str | None:
+        from tasks.profiling.amounts import parse_budget
+
+        if budget is not None:
+            parse_budget(budget)
+        return budget
+
+    @field_validator("max_age", "half_life")
+    @classmethod
+    def _an_age(cls, age: str | None) -> str | None:
+        from tasks.profiling.amounts import parse_age
+
+        if age is not None:
+            parse_age(age)
+        return age
 
 
 class EvaluateSettings(HomeSettings):

@@ -55,6 +55,10 @@ def open_run(
         ledger.update_run(
             settings.run_id, state="running", max_cost_usd=settings.max_cost_usd, message=None
         )
+    if settings.grows:
+        ledger.add_chunks(settings.run_id, source.chunk_ids())
+        grown = {"rows": settings.rows, "unique_rows": settings.unique_rows}
+        ledger.update_run(settings.run_id, chunks=len(source.chunk_ids()), **grown)
     sent = sent_requests(sent_log_path(settings.root, settings.run_id))
     ledger.doubt_orphans(settings.run_id, sent=sent)
     remove_uncommitted(settings.root, settings.run_id, ledger.commits(run_id=settings.run_id))

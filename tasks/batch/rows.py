@@ -261,7 +261,9 @@ def _of_answer(result: ItemResult, bill: Bill, context: RowContext) -> Row:
     """What an answer that was only graded again keeps; of a new one, whether its price is one."""
     known = result.item.known
     if known is not None:
-        return {name: known[name] for name in _ASKED}
+        return {name: known[name] for name in _ASKED} | {
+            "answer_run_id": known["answer_run_id"] or known["run_id"]
+        }
     paid = bill.price_ids - {context.pool.fingerprint[:PRICE_ID]}
     # A run that was taken up after a change of prices paid by two price lists.
     return {"prices_version": None} if paid else {}

@@ -111,6 +111,9 @@ async def _work(
         finalise()
     fatal = {account: str(error) for account, error in cashier.closed.items()}
     state = _state(pending, closed=closed, exhausted=budget.exhausted)
+    if state == "complete" and settings.grows:
+        # Between two rounds a run counts as running: killed here, it is taken up like any other.
+        return _report(settings, ledger, state, counts, resumed, clock.monotonic() - began, fatal)
     _close(ledger, settings, state, fatal, clock)
     return _report(settings, ledger, state, counts, resumed, clock.monotonic() - began, fatal)
 

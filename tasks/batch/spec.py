@@ -81,6 +81,8 @@ class BatchSettings:
     judge: str | None = None
     sandbox_tier: str | None = None
     flow_run_id: str | None = None
+    grows: bool = False
+    """Whether more chunks may follow: then a run whose chunks are all done stays open."""
 
 
 @dataclass(frozen=True, slots=True)

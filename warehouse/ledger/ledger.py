@@ -103,6 +103,18 @@ class Ledger:
                 row["chunk_id"]: (row["state"], row["generation"], counts_from(row)) for row in rows
             }
 
+    def add_chunks(self, run_id: str, chunk_ids: Sequence[str]) -> None:
+        """Plan further chunks of a run that grows in rounds; known ones stay as they are."""
+        planned = self.chunk_states(run_id)
+        rows = [
+            {"run_id": run_id, "chunk_id": chunk_id, "state": "planned"}
+            for chunk_id in chunk_ids
+            if chunk_id not in planned
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(chunks.insert(), rows)
+
     def generation(self, run_id: str, chunk_id: str) -> int:
         """How often a chunk was committed."""
         with self._engine.begin() as connection:

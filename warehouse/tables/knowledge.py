@@ -63,6 +63,7 @@ OUTCOMES = TableSchema(
         ident("tool_version", "Version of the tool: kind, parameters, corpus, its own version."),
         ident("grader_version", "Version of the grader; another one grades the answer again."),
         ident("prices_version", "Prices behind `cost_usd`; null where several were paid."),
+        ident("answer_run_id", "The run that paid for the answer, where this one only graded it."),
         moment("created_at", "When the answer came; grading again keeps it.", required=True),
         version(),
     ),

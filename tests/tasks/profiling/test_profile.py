@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import polars as pl
@@ -11,9 +12,10 @@ import pytest
 
 from tasks.batch.stop import StopFlag
 from tasks.embedder import cached_embedder
-from tasks.profiling.cells import load_plan, missing_cells, save_plan
+from tasks.profiling.cells import PlannedCell, SavedPlan, load_plan, save_plan
 from tasks.profiling.profile import ProfileJob, plan_profile, run_profile
 from tasks.profiling.store import ProfileNotFoundError, find_profile, list_profiles
+from warehouse.errors import WarehouseError
 
 MODEL = """\
   {key}:
@@ -175,23 +177,35 @@ def test_a_profile_that_does_not_exist_is_named(bench):
     assert [report.profile.profile_id] == list_profiles(bench.folder / "data")
 
 
-def test_missing_cells_stand_together_by_question(bench):
+def test_cells_of_a_question_stand_together(bench):
     planned = bench.plan()
-    queries, pairs = planned.labelled.queries, planned.pool.pairs
-    known = {(queries[0].query_id, "a@@none")}
 
-    cells = missing_cells(queries[:2], pairs, known)
+    cells = planned.cells
 
-    assert [
-        (queries[0].query_id, "b@@none"),
-        (queries[1].query_id, "a@@none"),
-        (queries[1].query_id, "b@@none"),
-    ] == cells
+    assert [query.query_id for query in planned.queries for _ in (0, 1)] == [q for q, _ in cells]
+    assert ["a@@none", "b@@none"] * 12 == [pair for _, pair in cells]
 
 
 def test_a_plan_reads_back_as_it_was_saved(tmp_path):
-    cells = [("q1", "a@@none"), ("q2", "b@@none")]
-    save_plan(tmp_path / "run" / "cells.json", cells, input_sha256="s")
+    path = tmp_path / "run" / "cells.json"
+    cells = [PlannedCell("q1", "a@@none", "missing"), PlannedCell("q2", "b@@none", "regrade", "r")]
+    plan = SavedPlan("s", datetime(2026, 1, 2, tzinfo=UTC), cells, [cells[1:]], None, 5.0, [0.1])
+    save_plan(path, plan)
 
-    assert cells == load_plan(tmp_path / "run" / "cells.json")
+    assert plan == load_plan(path)
     assert None is load_plan(tmp_path / "other.json")
+
+
+def test_a_plan_of_version_0_1_is_taken_up(tmp_path):
+    path = tmp_path / "cells.json"
+    path.write_text('{"input_sha256": "s", "cells": [["q1", "a@@none"]]}')
+
+    assert [PlannedCell("q1", "a@@none", "missing")] == load_plan(path).cells
+
+
+def test_a_damaged_plan_is_named_and_not_planned_over(tmp_path):
+    path = tmp_path / "cells.json"
+    path.write_text('{"format": 2, "cells"')
+
+    with pytest.raises(WarehouseError, match="cannot be read"):
+        load_plan(path)
