@@ -1,0 +1,151 @@
+"""The record of a refresh: one run of kind `refresh` in the ledger, taken up where it was killed.
+
+The run holds no work of its own: cells and canaries are runs of their own kinds. What it fixes is
+the night and the moment it began, so that a refresh that is resumed after midnight, or after an
+alarm, decides as the first attempt would have.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks.freshness.writing import commit_rows
+from tasks.version import code_version
+from warehouse.commits import remove_uncommitted
+from warehouse.ledger import RunRecord
+
+if TYPE_CHECKING:
+    from warehouse.ledger import Ledger
+
+KIND = "refresh"
+PARTS = ("profile", "canary")
+"""Kinds of the runs that a refresh is made of."""
+
+
+class RefreshRun(NamedTuple):
+    """One refresh.
+
+    Attributes:
+        night: its day in UTC.
+        old_profile_id: the version in use when it began.
+        resumed: whether an earlier attempt began it.
+    """
+
+    run_id: str
+    night: str
+    started_at: datetime
+    old_profile_id: str | None
+    resumed: bool
+
+
+class Spent(NamedTuple):
+    """What the runs of a refresh came to.
+
+    Attributes:
+        cost_usd: doubt included; calls of unknown price are counted nowhere.
+        calls: attempts that were sent, retries included.
+    """
+
+    cost_usd: Decimal
+    calls: int
+    run_ids: tuple[str, ...]
+
+
+def open_refresh(root: Path, ledger: Ledger, *, now: datetime, latest: str | None) -> RefreshRun:
+    """Begin a refresh, or take up the one that was killed or paused.
+
+    Call it while holding the lock of refreshes.
+
+    Args:
+        root: of the warehouse.
+        ledger: keeps the run.
+        now: with a zone.
+        latest: id of the version in use.
+    """
+    runs = [run for run in ledger.runs() if run.kind == KIND]
+    for run in runs:
+        if run.state != "complete":
+            config = json.loads(run.config_json)
+            ledger.update_run(run.run_id, state="running", message=None)
+            remove_uncommitted(root, run.run_id, ledger.commits(run_id=run.run_id))
+            return RefreshRun(
+                run.run_id, config["night"], run.started_at, config["old_profile_id"], True
+            )
+    night = f"{now.astimezone(UTC):%Y-%m-%d}"
+    taken = {run.run_id for run in runs}
+    number, run_id = 1, f"refresh-{night}"
+    while run_id in taken:
+        number += 1
+        run_id = f"refresh-{night}-{number}"
+    config = {"kind": KIND, "night": night, "old_profile_id": latest}
+    record = RunRecord(
+        run_id=run_id,
+        kind=KIND,
+        state="running",
+        input_path="refresh",
+        input_sha256="",
+        config_json=json.dumps(config, sort_keys=True),
+        config_sha="",
+        code_version=code_version(),
+        started_at=now.astimezone(UTC),
+    )
+    ledger.create_run(record, [])
+    return RefreshRun(run_id, night, record.started_at, latest, False)
+
+
+def pause_refresh(ledger: Ledger, refresh: RefreshRun, state: str) -> None:
+    """Note that a refresh waits: the same command goes on."""
+    ledger.update_run(refresh.run_id, state=state)
+
+
+def close_refresh(
+    root: Path, ledger: Ledger, refresh: RefreshRun, row: dict[str, Any], *, now: datetime
+) -> None:
+    """Write the row of a refresh that is done, then call its run complete.
+
+    Raises:
+        WarehouseError: the file cannot be written.
+    """
+    stamped = {
+        "night": refresh.night,
+        "old_profile_id": refresh.old_profile_id,
+        "started_at": refresh.started_at,
+        "ended_at": now.astimezone(UTC),
+        **row,
+    }
+    commit_rows(root, ledger, "refreshes", [stamped], run_id=refresh.run_id, chunk_id="refresh")
+    ledger.update_run(refresh.run_id, state="complete", ended_at=now.astimezone(UTC))
+
+
+def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun, run_ids: set[str]) -> Spent:
+    """What a refresh cost: the runs named, and those begun since it began.
+
+    Args:
+        root: of the warehouse.
+        ledger: knows the runs.
+        refresh: the refresh.
+        run_ids: runs that this session worked on; one begun earlier counts whole.
+
+    Raises:
+        WarehouseError: a committed file cannot be read.
+    """
+    import polars as pl
+
+    from warehouse.query import scan
+
+    own = {
+        run.run_id
+        for run in ledger.runs()
+        if run.kind in PARTS and (run.run_id in run_ids or run.started_at >= refresh.started_at)
+    }
+    cost = sum((ledger.spend(run_id).total_usd for run_id in own), Decimal(0))
+    commits = [one for one in ledger.commits("attempts") if one.run_id in own]
+    chats = scan(root, commits, "attempts").filter(
+        (pl.col("operation_name") == "chat") & (pl.col("status") != "cached")
+    )
+    calls = int(chats.select(pl.len()).collect().item())
+    return Spent(cost, calls, tuple(sorted(own)))
