@@ -7,6 +7,7 @@ clusters, and how far estimates can be believed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,7 @@ def _point(
 def mean_interval(values: Matrix) -> Interval:
     """Mean of n values with x̄ ± 1.96·s/√n, kept inside [0, 1]; a single value tells nothing."""
     mean = float(values.mean())
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else 1.0
+    half = 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 1.0
     inside = min(max(mean, 0.0), 1.0)
     return Interval(inside, max(mean - half, 0.0), min(mean + half, 1.0))
 
