@@ -178,7 +178,7 @@ class ProfileSettings(_RunSettings):
     identity_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "chunk_size", "limit", "encoder", "encoder_dtype", "seed", "clusters", "budget",
-            "max_age", "half_life",
+            "max_age", "half_life", "with_feedback",
         }
     )  # fmt: skip
     resolved_fields: ClassVar[frozenset[str]] = frozenset({"questions", "pool"})
@@ -193,6 +193,8 @@ class ProfileSettings(_RunSettings):
     """Run cells again whose answer is older, such as `30d`; without it none grows old."""
     half_life: str | None = None
     """Let an outcome count half after this time, such as `60d`; without it all count alike."""
+    with_feedback: bool = False
+    """Fold graded rows of past backlogs in, as far as their propensities allow it."""
 
     @field_validator("budget")
     @classmethod
@@ -211,6 +213,24 @@ class ProfileSettings(_RunSettings):
         if age is not None:
             parse_age(age)
         return age
+
+
+class RefreshSettings(ProfileSettings):
+    """`atlas refresh`: what is new, stale or due; drift; a new version if it is not worse."""
+
+    section: ClassVar[str] = "refresh"
+    runtime_fields: ClassVar[frozenset[str]] = ProfileSettings.runtime_fields | {
+        "canaries", "first_night_runs", "alpha", "gate_margin",
+    }  # fmt: skip
+
+    canaries: int = Field(default=50, ge=0, le=10_000)
+    """Questions that every pair is asked again each night; 0 watches for no drift."""
+    first_night_runs: int = Field(default=5, ge=1, le=100)
+    """How often new canaries are asked on their first night: a longer record to test by."""
+    alpha: float = Field(default=0.0, ge=0, le=1)
+    """Weight of cost in the utility by which the gate compares versions."""
+    gate_margin: float = Field(default=0.02, ge=0, le=1)
+    """Loss of utility that the gate lets pass."""
 
 
 class EvaluateSettings(HomeSettings):
@@ -275,6 +295,7 @@ ALL_SETTINGS: tuple[type[HomeSettings], ...] = (
     HomeSettings,
     RouteSettings,
     ProfileSettings,
+    RefreshSettings,
     EvaluateSettings,
 )
 

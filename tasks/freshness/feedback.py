@@ -23,6 +23,7 @@ sample as a uniform draw would have given it, and counts with weight one.
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from profiles.pool import Pool
+    from tasks.profiling.planning import PlannedProfile
     from warehouse.ledger import Ledger
+
+logger = logging.getLogger(__name__)
 
 CLIP = 20.0
 """Largest weight. Clipping favours what was likely by at most the share of rows clipped, and keeps
@@ -129,6 +133,43 @@ def production_feedback(root: Path, ledger: Ledger, pool: Pool, *, seed: int = 0
         queries,
         excluded,
         clipped,
+    )
+
+
+def fold_in(
+    queries: pl.DataFrame, outcomes: pl.DataFrame, planned: PlannedProfile, ledger: Ledger
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Questions and outcomes of a profile with what feedback adds to them.
+
+    A production question that is labelled already is left out, whatever its split: what is held
+    out stays held out.
+
+    Args:
+        queries: `query_id, text, dataset, split` of the labelled questions.
+        outcomes: of their cells.
+        planned: the profiling job.
+        ledger: knows runs and commits.
+
+    Raises:
+        WarehouseError: a committed file cannot be read.
+    """
+    import polars as pl
+
+    found = production_feedback(planned.job.root, ledger, planned.pool, seed=planned.job.seed)
+    logger.info("%s", found.sentence())
+    ids, texts = (queries.get_column(name).to_list() for name in ("query_id", "text"))
+    kept = found.outcomes.filter(pl.col("kept"))
+    fresh = found.queries.filter(
+        pl.col("query_id").is_in(kept.get_column("query_id").to_list())
+        & ~pl.col("query_id").is_in(ids)
+        & ~pl.col("text").is_in(texts)
+    )
+    shared = [name for name in outcomes.columns if name in kept.columns]
+    more = kept.filter(pl.col("query_id").is_in(fresh.get_column("query_id").to_list()))
+    more = more.select(pl.col(name).cast(outcomes.schema[name]) for name in shared)
+    return (
+        pl.concat([queries, fresh.select(queries.columns)]),
+        pl.concat([outcomes, more], how="diagonal"),
     )
 
 

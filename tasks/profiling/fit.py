@@ -39,6 +39,10 @@ def fit_profile(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbedde
     job = planned.job
     outcomes = usable_outcomes(planned, ledger)
     queries = queries_frame(planned)
+    if job.with_feedback:
+        from tasks.freshness.feedback import fold_in
+
+        queries, outcomes = fold_in(queries, outcomes, planned, ledger)
     train = train_queries(queries)
     return build_profile(
         queries=queries,

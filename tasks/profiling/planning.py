@@ -40,6 +40,7 @@ class ProfileJob(BatchJob):
     budget: str | None = None
     max_age: str | None = None
     half_life: str | None = None
+    with_feedback: bool = False
 
     @property
     def cell_budget(self) -> CellBudget | None:
