@@ -16,7 +16,15 @@ from typing import Any
 from tasks.importing.choices import option_texts, right_letter, with_options
 from tasks.importing.conversation import fold
 from tasks.importing.options import ImportOptions
-from tasks.importing.record import MISSING, Evidence, Question, Raw, unfolded
+from tasks.importing.record import (
+    MISSING,
+    Call,
+    Evidence,
+    Question,
+    Raw,
+    Unasked,
+    unfolded,
+)
 from tasks.query import content_hash
 from tasks.read.rows import (
     SPLITS,
@@ -42,36 +50,45 @@ _YES_NO = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 def checked(raw: Raw, options: ImportOptions) -> Evidence | BadRow:
     """The observation, or what is wrong with its first field at fault."""
     try:
-        return _checked(raw, options)
+        question = _question(raw.values, options)
+        call = _call(raw.values, options)
+        score = _score(raw.values.get("score"), options.score_range)
+        answer = _answer(raw.values.get("answer"), options)
     except RowProblem as problem:
-        shown = raw.values.get("custom_id")
-        custom_id = str(shown)[:80] if isinstance(shown, str | int) else None
-        return BadRow(raw.file, raw.row, problem.field, problem.reason, custom_id)
+        return _bad(raw, problem)
+    observation = f"{raw.observation}#{raw.values.get('repeat') or ''}"
+    return Evidence(question, call, observation, None if call.error_type else score, answer)
 
 
-def _checked(raw: Raw, options: ImportOptions) -> Evidence:
-    values = raw.values
-    question = _question(values, options)
+def checked_call(unasked: Unasked, options: ImportOptions) -> Call | BadRow:
+    """The call, or what is wrong with its first field at fault."""
+    try:
+        return _call(unasked.values, options)
+    except RowProblem as problem:
+        return _bad(unasked, problem)
+
+
+def _bad(row: Raw | Unasked, problem: RowProblem) -> BadRow:
+    shown = row.values.get("custom_id")
+    custom_id = str(shown)[:80] if isinstance(shown, str | int) else None
+    return BadRow(row.file, row.row, problem.field, problem.reason, custom_id)
+
+
+def _call(values: Mapping[str, Any], options: ImportOptions) -> Call:
     model = _name(options.model or values.get("model"), "model")
-    error_type = _error_type(values.get("error_type"))
-    score = _score(values.get("score"), options.score_range)
-    answer = values.get("answer")
+    tool = _name(options.tool or values.get("tool") or NO_TOOL, "tool")
     duration = _amount(values.get("duration_s"), "duration_s")
-    if duration is None and values.get("duration_ms") not in MISSING:
+    if duration is None:
         milliseconds = _amount(values.get("duration_ms"), "duration_ms")
         duration = None if milliseconds is None else milliseconds / 1000
-    return Evidence(
-        question=question,
+    return Call(
         model=fit_name(options.model_map.get(model, model)),
-        tool=fit_name(_name(options.tool or values.get("tool") or NO_TOOL, "tool")),
-        observation=f"{raw.observation}#{values.get('repeat') or ''}",
-        score=None if error_type else score,
+        tool=fit_name(tool),
         cost_usd=_amount(values.get("cost_usd"), "cost_usd"),
         input_tokens=_tokens(values.get("input_tokens"), "input_tokens"),
         output_tokens=_tokens(values.get("output_tokens"), "output_tokens"),
         duration_s=duration,
-        error_type=error_type,
-        answer=_answer(answer, options),
+        error_type=_error_type(values.get("error_type")),
     )
 
 

@@ -3,7 +3,8 @@
 Read: `request_id`, `call_type`, `model_group`, `model`, `spend`, `prompt_tokens`,
 `completion_tokens`, `request_duration_ms`, `startTime`, `endTime`, `cache_hit`, `status`,
 `metadata.error_information`, and, where the proxy stores them (`store_prompts_in_spend_logs`),
-the request (`proxy_server_request`, else `messages`) and the `response`.
+the request (`proxy_server_request`, else `messages`) and the `response`. A call whose request is
+not stored belongs to no question: it prices its pair as a whole (`tasks.importing.pair_calls`).
 
 The proxy writes a spend of 0 for a model whose price it does not know. That is an unknown cost
 here, unless the model is named with `--free`.
@@ -19,7 +20,7 @@ from typing import Any
 from tasks.importing.conversation import Asked, answer_in, asked_in
 from tasks.importing.files import LogFile
 from tasks.importing.options import ImportOptions
-from tasks.importing.record import MISSING, Raw, as_object, unfolded, with_map
+from tasks.importing.record import MISSING, Raw, Unasked, as_object, unfolded, with_map
 from tasks.importing.records import find_file, iter_records
 from tasks.read.lines import Record
 from tasks.read.rows import BadRow, RowProblem
@@ -41,8 +42,8 @@ CHAT_CALLS = frozenset(
 
 def read_litellm(
     files: Sequence[LogFile], options: ImportOptions, notes: list[str]
-) -> Iterator[Raw | BadRow]:
-    """Every call whose question is known.
+) -> Iterator[Raw | Unasked | BadRow]:
+    """Every call that answers a question, known or not.
 
     Raises:
         LogError: a file cannot be read.
@@ -61,7 +62,7 @@ def read_litellm(
 
 def _row(
     file: LogFile, item: Record, options: ImportOptions, aside: Counter[str]
-) -> Raw | BadRow | None:
+) -> Raw | Unasked | BadRow | None:
     record = item.values
     if str(record.get("call_type") or "") not in CHAT_CALLS:
         aside["calls that answer no question, left aside"] += 1
@@ -75,12 +76,6 @@ def _row(
             asked = _asked(record, options)
         except RowProblem as problem:
             return BadRow(file.label, item.row, problem.field, problem.reason)
-        if asked is None:
-            aside[
-                "rows without the request, left aside (the proxy stores it with "
-                "store_prompts_in_spend_logs: true)"
-            ] += 1
-            return None
     error_type = _error_type(record)
     model = record.get("model_group") or record.get("model")
     values = {
@@ -101,7 +96,10 @@ def _row(
         values["input_tokens"] = values["input_tokens"] or None
         values["output_tokens"] = values["output_tokens"] or None
     mapped = with_map(values, record, options.columns)
-    return Raw(file.label, item.row, mapped, f"litellm:{record.get('request_id')}")
+    observation = f"litellm:{record.get('request_id')}"
+    if asked is None and "prompt" not in options.columns:
+        return Unasked(file.label, item.row, mapped, observation)
+    return Raw(file.label, item.row, mapped, observation)
 
 
 def _asked(record: Mapping[str, Any], options: ImportOptions) -> Asked | None:

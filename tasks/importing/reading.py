@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.importing.check import checked
+from tasks.importing.check import checked, checked_call
 from tasks.importing.columns import read_columns
 from tasks.importing.errors import LogError
 from tasks.importing.files import LogFile, find_logs
@@ -18,15 +18,16 @@ from tasks.importing.lm_eval import read_lm_eval
 from tasks.importing.observations import Observations, settle
 from tasks.importing.openai_batch import read_openai_batch
 from tasks.importing.options import FORMATS, Format, ImportOptions
+from tasks.importing.pair_calls import PairCalls
 from tasks.importing.questions import Questions
-from tasks.importing.record import Raw
+from tasks.importing.record import Call, Evidence, Raw, Unasked
 from tasks.importing.table import read_tables
 from tasks.read.rows import BadRow
 
 if TYPE_CHECKING:
     import polars as pl
 
-Reader = Callable[[Sequence[LogFile], ImportOptions, list[str]], Iterator[Raw | BadRow]]
+Reader = Callable[[Sequence[LogFile], ImportOptions, list[str]], Iterator[Raw | Unasked | BadRow]]
 
 READERS: dict[Format, Reader] = {
     "lm-eval": read_lm_eval,
@@ -86,7 +87,7 @@ def read_logs(sources: Sequence[str | Path], options: ImportOptions | None = Non
     options = options or ImportOptions()
     warnings: list[str] = []
     files = find_logs(sources, options.format, options.limits, warnings)
-    observations, questions = Observations(), Questions()
+    observations, questions, calls = Observations(), Questions(), PairCalls()
     problems: list[BadRow] = []
     rows = bad = 0
     for format_ in FORMATS:
@@ -95,19 +96,19 @@ def read_logs(sources: Sequence[str | Path], options: ImportOptions | None = Non
             continue
         for item in READERS[format_](chosen, options, warnings):
             rows += 1
-            found = item if isinstance(item, BadRow) else checked(item, options)
+            found = _checked(item, options)
             if isinstance(found, BadRow):
                 bad += 1
                 if len(problems) < KEPT_PROBLEMS:
                     problems.append(found)
-                continue
-            assert isinstance(item, Raw)
-            questions.add(found.question)
-            observations.add(found, format_, item.file, item.row)
-    if rows == bad:
-        said = [f"the first: {problems[0]}"] if problems else warnings or ["they are empty"]
-        shown = ", ".join(file.label for file in files[:3]) + (" …" if len(files) > 3 else "")
-        raise LogError(f"{shown}: no row can be used (bad rows: {bad:,}); {'; '.join(said)}")
+            elif isinstance(found, Call):
+                assert isinstance(item, Unasked)
+                calls.add(found, item.observation)
+            else:
+                questions.add(found.question)
+                observations.add(found, format_, item.file, item.row)
+    if not len(questions):
+        raise LogError(_nothing_usable(files, problems, bad, calls, warnings))
     if options.labels is not None:
         questions.label(options.labels, warnings)
     graded = grade_answers(observations.frame(), questions.references(), warnings)
@@ -115,7 +116,7 @@ def read_logs(sources: Sequence[str | Path], options: ImportOptions | None = Non
     if cells.duplicates:
         warnings.append(f"rows written twice, read once: {cells.duplicates:,}")
     warnings += questions.sentences()
-    outcomes = cells.outcomes
+    outcomes = calls.fill(cells.outcomes, "litellm", warnings)
     scored = set(outcomes.drop_nulls("score").get_column("query_id"))
     queries = questions.frame(scored, _stem(files[0]))
     kept = queries.join(outcomes.select("query_id"), on="query_id", how="semi")
@@ -133,6 +134,31 @@ def read_logs(sources: Sequence[str | Path], options: ImportOptions | None = Non
         warnings=warnings,
         files=tuple(files),
     )
+
+
+def _checked(item: Raw | Unasked | BadRow, options: ImportOptions) -> Evidence | Call | BadRow:
+    if isinstance(item, BadRow):
+        return item
+    return checked(item, options) if isinstance(item, Raw) else checked_call(item, options)
+
+
+def _nothing_usable(
+    files: Sequence[LogFile],
+    problems: Sequence[BadRow],
+    bad: int,
+    calls: PairCalls,
+    warnings: Sequence[str],
+) -> str:
+    """Why no question came of these logs."""
+    shown = ", ".join(file.label for file in files[:3]) + (" …" if len(files) > 3 else "")
+    if len(calls):
+        return (
+            f"{shown}: calls whose question is not in the log: {len(calls):,} (a proxy keeps it "
+            f"with store_prompts_in_spend_logs: true), and no other row; import them together "
+            f"with a log that knows questions, whose pairs they then price"
+        )
+    why = f"the first: {problems[0]}" if problems else "; ".join(warnings) or "they are empty"
+    return f"{shown}: no row can be used (bad rows: {bad:,}); {why}"
 
 
 def _stem(file: LogFile) -> str:

@@ -26,6 +26,15 @@ class Raw(NamedTuple):
     observation: str = ""
 
 
+class Unasked(NamedTuple):
+    """A call of which the log does not say what was asked; the fields are those of `Raw`."""
+
+    file: str
+    row: int
+    values: dict[str, Any]
+    observation: str
+
+
 class Question(NamedTuple):
     """A question as it is known from one row."""
 
@@ -39,21 +48,27 @@ class Question(NamedTuple):
     custom_id: str | None
 
 
-class Evidence(NamedTuple):
-    """A checked observation."""
+class Call(NamedTuple):
+    """What one call of a pair came to, checked; None is unknown."""
 
-    question: Question
     model: str
     tool: str
-    observation: str
-    score: float | None
-    """In [0, 1]; None is unscored."""
     cost_usd: float | None
     input_tokens: float | None
     output_tokens: float | None
     duration_s: float | None
     error_type: str | None
-    """Why the call failed; a failed call has no score."""
+    """Why the call failed."""
+
+
+class Evidence(NamedTuple):
+    """A checked observation."""
+
+    question: Question
+    call: Call
+    observation: str
+    score: float | None
+    """In [0, 1]; None is unscored, as every failed call is."""
     answer: str | None
 
 

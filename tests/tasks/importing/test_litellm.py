@@ -68,26 +68,50 @@ def test_failures_are_outcomes_with_their_class_and_no_zeros(tmp_path):
     assert ("RateLimitError", None, None, None, 1) == only(read_logs([path]), *names)
 
 
-def test_cached_answers_other_calls_and_calls_without_text_are_counted_aside(tmp_path):
-    rows = [
-        spend(1),
-        spend(2, cache_hit="True"),
-        spend(3, call_type="aembedding"),
-        spend(4, None),
-    ]
+def test_cached_answers_and_other_calls_are_counted_aside(tmp_path):
+    rows = [spend(1), spend(2, cache_hit="True"), spend(3, call_type="aembedding")]
     imported = read_logs([lines(tmp_path / "a.jsonl", rows)])
 
     said = " ".join(imported.warnings)
     assert (1, 0) == (imported.outcomes.height, imported.bad)
     assert "cache, left aside (no call was made): 1" in said
     assert "answer no question, left aside: 1" in said
-    assert "store_prompts_in_spend_logs: true): 1" in said
 
 
-def test_a_log_without_any_text_is_refused_in_words(tmp_path):
+def test_calls_without_their_question_price_the_pairs_of_other_logs(tmp_path):
+    known = [
+        {"prompt": "a", "model": "small", "score": 1},
+        {"prompt": "b", "model": "small", "score": 0, "cost": 9.0, "output_tokens": 70},
+        {"prompt": "c", "model": "small", "error": "timeout"},
+        {"prompt": "a", "model": "large", "score": 1},
+    ]
+    calls = [
+        spend(1, None, dollars=0.5, completion_tokens=4),
+        spend(2, None, dollars=1.5, completion_tokens=7),
+        spend(2, None, dollars=1.5, completion_tokens=7),
+        spend(3, None, dollars=99.0, status="failure"),
+    ]
+    lines(tmp_path / "known.jsonl", known)
+    lines(tmp_path / "spend.jsonl", calls)
+
+    imported = read_logs([tmp_path])
+
+    names = ("text", "model", "score", "cost_usd", "output_tokens", "source")
+    texts = imported.queries.select("query_id", "text")
+    found = imported.outcomes.join(texts, on="query_id").sort("text", "model").select(names)
+    assert [
+        ("a", "large", 1.0, None, None, "columns"),
+        ("a", "small", 1.0, 1.0, 6, "columns+litellm"),
+        ("b", "small", 0.0, 9.0, 70, "columns+litellm"),
+        ("c", "small", None, None, None, "columns"),
+    ] == found.rows()
+    assert any("the cost of 1 of 4" in said for said in imported.warnings)
+
+
+def test_a_log_without_any_question_is_refused_in_words(tmp_path):
     path = lines(tmp_path / "a.jsonl", [spend(1, None)])
 
-    with pytest.raises(LogError, match=r"without the request.*store_prompts_in_spend_logs"):
+    with pytest.raises(LogError, match=r"not in the log: 1 .*store_prompts.*whose pairs they then"):
         read_logs([path])
 
 

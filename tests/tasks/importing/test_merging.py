@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tasks.importing import LogError, read_logs, read_options, save_table
 from tasks.importing.observations import Observations, settle
 from tasks.importing.questions import Questions, drawn_split
-from tasks.importing.record import Evidence, Question
+from tasks.importing.record import Call, Evidence, Question
 from tasks.query import content_hash
 from tests.tasks.importing.made_logs import (
     batch_request,
@@ -201,11 +201,16 @@ def test_cells_are_means_of_what_does_not_contradict_itself_in_any_order(rows, r
         for text, model, number, score, failed in of:
             gathered.add(
                 Evidence(
-                    question(text), model, "none", str(number), None if failed else score,
-                    None, None, None, None, "error" if failed else None, None,
+                    question(text),
+                    Call(model, "none", None, None, None, None, "error" if failed else None),
+                    str(number),
+                    None if failed else score,
+                    None,
                 ),
-                "columns", "file", 1,
-            )  # fmt: skip
+                "columns",
+                "file",
+                1,
+            )
         return settle(gathered.frame())
 
     found = cells(rows)
