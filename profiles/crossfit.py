@@ -54,7 +54,7 @@ def fit_selection(
         single_scores: (P,) mean training score over datasets.
         clusters: how the profile is clustered.
         sweep: numbers of clusters to try; those with too few questions a cluster are left out.
-        choose: whether `Selection.k` is the best of the sweep instead of `clusters.k`.
+        choose: whether `Selection.k` is the best of the sweep; `clusters.k` is only preferred.
         prior_strength: of the statistics, as for the profile.
     """
     folds = content_folds(texts)

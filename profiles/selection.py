@@ -7,8 +7,11 @@ utilities, and the utilities into one `Choice`: the router that `auto` uses.
 
 The best of several noisy estimates is flattered by its noise. Therefore few candidates of fixed
 configuration are compared, a candidate must beat the best single pair by more than the larger of
-one standard deviation and a quarter of a point before it is looked at, and one that is not
-clearly better than a simpler one is not taken.
+one standard deviation and a quarter of a point before it is looked at, and a bolder one must beat
+a more cautious one by one standard deviation of the difference (the rule of one standard error,
+Breiman et al., 1984). From the most cautious on: the best single pair; the predictor, which
+leaves that pair only where it is clearly better for the very question; clusters, which know no
+such doubt and do harm on kinds of question that were never seen.
 
 A gain is the mean of two: over questions (micro) and over datasets (macro). The first is what a
 backlog like the training questions would see; the second keeps a large dataset from buying its
@@ -34,8 +37,8 @@ Choices = NDArray[np.int64]
 BEST_SINGLE, CLUSTER, PREDICTOR = "best-single", "cluster", "predictor"
 LEAST_GAIN = 0.0025
 """A gain over the best single pair below a quarter of a point is none."""
-CLEARLY = 0.25
-"""A less simple router must be better by this many standard deviations of the difference."""
+CLEARLY = 1.0
+"""A bolder router must be better by this many standard deviations of the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Selection:
         costs_usd: (n, P) dollars; where unknown, the pair's mean, NaN if that is unknown too.
         single_scores: (P,) mean training score over datasets, which the best single pair has
             the highest of. No fold is left out of it: what is to be beaten may be flattered.
-        trials: clusterings, by rising K; soft ones after hard ones.
+        trials: clusterings, by rising K.
     """
 
     k: int
@@ -185,14 +188,14 @@ class Choice(NamedTuple):
     nearest: int | None
     alpha: float
     estimates: tuple[Estimate, ...]
-    """Of every candidate, the simplest first."""
+    """Of every candidate, the most cautious first."""
     sentence: str
 
 
 def assess(
     selection: Selection, alpha: float, others: Mapping[str, Choices] | None = None
 ) -> tuple[Estimate, ...]:
-    """What every candidate is worth at this alpha: best single, every trial, then `others`.
+    """What every candidate is worth at this alpha: best single, `others`, then every trial.
 
     Args:
         selection: out-of-fold knowledge.
@@ -212,8 +215,8 @@ class _Comparison:
         score, cost, reward = _rewards(selection, alpha)
         found: list[tuple[str, Trial | None, Choices]] = [
             (BEST_SINGLE, None, np.full(selection.n, single_choice(selection, alpha))),
-            *((CLUSTER, t, trial_choices(selection, t, alpha)) for t in selection.trials),
             *((name, None, chosen) for name, chosen in others.items()),
+            *((CLUSTER, t, trial_choices(selection, t, alpha)) for t in selection.trials),
         ]
         self._weights = _balanced(selection.datasets)
         utility = [_picked(reward, chosen) for _, _, chosen in found]
@@ -239,18 +242,14 @@ class _Comparison:
             )
         self.estimates = tuple(estimates)
 
-    def simplest_of_the_best(self, numbers: Sequence[int]) -> int:
-        """The number of the best of these candidates, given from the simplest on.
+    def near_the_best(self, numbers: Sequence[int]) -> list[int]:
+        """Those of these candidates that the best of them is not clearly better than."""
+        best = max(numbers, key=lambda number: (self.estimates[number].gain, -number))
+        return [number for number in numbers if not self._clearly_worse(number, best)]
 
-        One takes the place of a simpler one where it is better by `CLEARLY` standard deviations
-        of the difference.
-        """
-        best = numbers[0]
-        for number in numbers[1:]:
-            difference = self._gains[number] - self._gains[best]
-            if float(self._weights @ difference) > CLEARLY * self._deviation(difference):
-                best = number
-        return best
+    def _clearly_worse(self, number: int, best: int) -> bool:
+        difference = self._gains[best] - self._gains[number]
+        return float(self._weights @ difference) > CLEARLY * self._deviation(difference)
 
     def _deviation(self, gains: Matrix) -> float:
         mean = float(self._weights @ gains)
@@ -305,11 +304,11 @@ def trial_expectations(selection: Selection, trial: Trial, chosen: Choices) -> M
 def choose(
     selection: Selection, alpha: float, others: Mapping[str, Choices] | None = None
 ) -> Choice:
-    """The router of the best out-of-fold utility among those that clearly help.
+    """The most cautious router that helps and that no other is clearly better than.
 
-    Candidates are the best single pair, clusters as the profile has them, and `others`, in this
-    order of simplicity. A router counts where it helps (`Estimate.helps`), and takes the place of
-    a simpler one that helps where it is clearly better.
+    Candidates are the best single pair, `others`, and clusters as the profile has them, in this
+    order. A router counts where it helps (`Estimate.helps`); where none does, the best single
+    pair stays.
 
     Raises:
         RouterError: alpha is above 0 and no cost is known.
@@ -318,18 +317,21 @@ def choose(
     estimates = compared.estimates
     running = [n for n, one in enumerate(estimates) if one.k in (None, selection.k)]
     helping = [n for n in running if estimates[n].helps]
-    best = estimates[compared.simplest_of_the_best(helping) if helping else 0]
+    best = estimates[compared.near_the_best(helping)[0] if helping else 0]
     shown = tuple(estimates[n] for n in running)
     return Choice(best.router, best.k, best.nearest, alpha, shown, _sentence(best, shown))
 
 
 def best_k(selection: Selection, alpha: float = 0.0) -> int:
-    """The number of clusters of the best out-of-fold utility; the smallest where hardly worse."""
+    """The number of clusters that routes best out of fold.
+
+    Where several are about as good as the best one, it is `selection.k` if that is among them,
+    and else the smallest.
+    """
     compared = _Comparison(selection, alpha, {})
     hard = [n for n, one in enumerate(compared.estimates) if one.nearest == 1]
-    best = compared.estimates[compared.simplest_of_the_best(hard)].k
-    assert best is not None
-    return best
+    near = [compared.estimates[n].k for n in compared.near_the_best(hard)]
+    return selection.k if selection.k in near else min(k for k in near if k is not None)
 
 
 def _sentence(best: Estimate, estimates: tuple[Estimate, ...]) -> str:

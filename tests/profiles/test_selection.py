@@ -67,7 +67,7 @@ def test_folds_follow_the_text_alone():
 def test_clusters_that_tell_kinds_apart_are_taken():
     choice = choose(fitted(*world()), 0.0)
 
-    cluster = choice.estimates[1]
+    cluster = choice.estimates[-1]
     assert ("cluster", 2, 1) == (choice.router, choice.k, choice.nearest)
     assert cluster.helps
     assert pytest.approx(0.85, abs=0.05) == cluster.score
@@ -100,7 +100,7 @@ def test_what_is_left_out_of_a_fit_decides_not_what_was_in_it():
     assert "best-single" == choice.router
 
 
-def test_another_router_is_taken_only_where_it_is_clearly_better():
+def test_clusters_are_taken_only_where_they_are_clearly_better_than_the_predictor():
     kind, scores = world()
     selection = fitted(kind, scores)
     clusters = trial_choices(selection, selection.trials[0], 0.0)
@@ -109,9 +109,17 @@ def test_another_router_is_taken_only_where_it_is_clearly_better():
     perfect = choose(selection, 0.0, {"predictor": scores.argmax(axis=1)})
     harmful = choose(selection, 0.0, {"predictor": scores.argmin(axis=1)})
 
-    assert ("cluster", "predictor", "cluster") == (same.router, perfect.router, harmful.router)
-    assert 3 == len(harmful.estimates)
-    assert harmful.estimates[2].gain < 0
+    assert ("predictor", "predictor", "cluster") == (same.router, perfect.router, harmful.router)
+    assert ["best-single", "predictor", "cluster"] == [one.router for one in harmful.estimates]
+    assert harmful.estimates[1].gain < 0
+
+
+def test_k_stays_where_others_are_hardly_better():
+    kind, scores = world()
+
+    selection = fitted(kind, scores, sweep=(2, 4, 8), choose=True, clusters=ClusterSettings(4))
+
+    assert 4 == selection.k
 
 
 def test_a_loss_on_a_small_dataset_weighs_as_much_as_a_gain_on_a_large_one():
@@ -126,7 +134,7 @@ def test_a_loss_on_a_small_dataset_weighs_as_much_as_a_gain_on_a_large_one():
         np.zeros(n, int), scores, datasets=datasets, single_scores=np.array([0.55, 0.35])
     )
 
-    second = assess(selection, 0.0, {"predictor": np.ones(n, np.int64)})[-1]
+    second = assess(selection, 0.0, {"predictor": np.ones(n, np.int64)})[1]
 
     assert pytest.approx(0.12, abs=1e-6) == second.micro_gain
     assert pytest.approx(-0.2, abs=1e-6) == second.macro_gain
