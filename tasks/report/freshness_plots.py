@@ -19,6 +19,8 @@ MOST_SPARKS = 12
 """Small figures shown; series with an alarm come first."""
 SPARK = (250.0, 92.0)
 """Width and height of a small figure, in pixels."""
+_READING = 62.0
+"""Room at the right of a small figure for its last value."""
 
 
 class Series(NamedTuple):
@@ -149,9 +151,9 @@ def spark(series: Series) -> Markup:
     nights = [night for night in series.nights if math.isfinite(night.value)]
     ends = [v for n in nights for v in (n.value, n.low, n.high) if math.isfinite(v)]
     low, high = svg.spread(ends, room=0.12)
-    x = svg.Scale(0.0, max(len(nights) - 1.0, 1.0), 8.0, width - 46.0)
+    x = svg.Scale(0.0, max(len(nights) - 1.0, 1.0), 8.0, width - _READING)
     y = svg.Scale(low, high, height - 10.0, 10.0)
-    parts = [svg.line(8, height - 10, width - 46, height - 10, "gridline")]
+    parts = [svg.line(8, height - 10, width - _READING, height - 10, "gridline")]
     upper = [(x(i), y(n.high)) for i, n in enumerate(nights) if math.isfinite(n.high)]
     lower = [(x(i), y(n.low)) for i, n in enumerate(nights) if math.isfinite(n.low)]
     if len(upper) > 1 and len(lower) > 1:
@@ -163,7 +165,8 @@ def spark(series: Series) -> Markup:
         line = [(x(i), y(n.value)) for i, n in enumerate(nights)]
         parts.append(svg.path(line, "curve", tint=svg.colour(0)))
         last = nights[-1]
-        parts.append(svg.words(width - 42, line[-1][1] + 4, figure(series.metric, last.value)))
+        said = figure(series.metric, last.value)
+        parts.append(svg.words(width - 3, line[-1][1] + 4, said, anchor="end"))
     for number, night in enumerate(nights):
         said = f"{night.at:%Y-%m-%d}: {figure(series.metric, night.value)}"
         if math.isfinite(night.low) and math.isfinite(night.high):

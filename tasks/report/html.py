@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from tasks.report import formats as f
 from tasks.report import plots
 from tasks.report.canvas import png
+from tasks.report.interval_map import interval_map
 from tasks.report.layout import Block, Commands, Table
 from tasks.report.markup import Markup, block, element, join, page, picture
-from tasks.report.profile_table import accuracy, profile_table, ranked
+from tasks.report.profile_page_data import intervals_of
+from tasks.report.profile_table import profile_table, ranked
+from tasks.report.style import MAP, heat_style
 from tasks.report.terminal import route_panel, routers_table
 
 if TYPE_CHECKING:
@@ -52,23 +55,14 @@ def route_page(
     if profile is not None:
         parts += _profile_parts(profile)
     parts.append(_section("Next", [part for part in blocks if isinstance(part, Commands)]))
-    return page(f"Routed run {facts.run_id}", facts.source, filter(None, parts), _MADE_BY)
-
-
-def profile_page(facts: ProfileFacts, *, evaluation: EvaluationFacts | None = None) -> str:
-    """The page of a profile: what every pair can do, overall and by kind of question."""
-    blocks = profile_table(facts).blocks
-    parts = [_section("The profile", blocks[:1])]
-    parts += _profile_parts(facts)
-    if evaluation is not None:
-        parts += _evaluation_parts(evaluation)
-    rows = [(key, value) for key, value in sorted((facts.parameters or {}).items())]
-    if rows:
-        terms = (element("dt", key) + element("dd", value) for key, value in rows)
-        parts += [_heading("Settings"), Markup(f"<dl>{''.join(terms)}</dl>")]
-    parts.append(_section("Next", [part for part in blocks if isinstance(part, Commands)]))
-    title = f"Profile {facts.profile.profile_id}"
-    return page(title, f"of pool {facts.pool_name}", filter(None, parts), _MADE_BY)
+    return page(
+        f"Routed run {facts.run_id}",
+        facts.source,
+        filter(None, parts),
+        _MADE_BY,
+        kicker="ATLAS run",
+        style=MAP + heat_style(),
+    )
 
 
 def _route_tiles(facts: RouteFacts) -> Iterator[tuple[str, str]]:
@@ -112,17 +106,12 @@ def _profile_parts(facts: ProfileFacts) -> list[Markup]:
     best = [
         f.pair_label(profile.pairs[ranked(profile, row)[0]].pair_id) for row in range(profile.k)
     ]
-    described = "Accuracy by pair and cluster. Best: " + "; ".join(
-        f"cluster {row} {name} {accuracy(profile, row, ranked(profile, row)[0])}"
-        for row, name in enumerate(best)
-    )
-    caption = (
-        f"Accuracy of {len(profile.pairs)} pairs in {profile.k} clusters of training questions."
-    )
+    names = [f.pair_label(pair.pair_id) for pair in profile.pairs]
+    sizes = [int(size) for size in profile.clusters.sizes]
     overall = [part for part in profile_table(facts).blocks if isinstance(part, Table)]
     return [
         _heading("What each pair can do"),
-        picture(png(plots.accuracy_heatmap(profile)), described, caption),
+        interval_map(intervals_of(profile), names, profile.top_terms, sizes),
         _section("Every pair over all questions", overall[:1]),
         _heading("Kinds of question"),
         element("p", "One entry a cluster; the pairs in it are sorted by their accuracy."),

@@ -122,6 +122,11 @@ def small_profile_facts(profile_facts: ProfileFacts) -> ProfileFacts:
 @pytest.fixture(scope="session")
 def route_facts() -> RouteFacts:
     """A run that stopped at its budget."""
+    return make_route_facts()
+
+
+def make_route_facts() -> RouteFacts:
+    """A run that stopped at its budget, with everything a run can have."""
     return RouteFacts(
         run_id="2026-11-20-a1b2",
         state="paused_budget",

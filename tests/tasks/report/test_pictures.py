@@ -20,8 +20,7 @@ from tasks.report.profile_page_facts import SweepPoint, Winner
 from tasks.report.reliability import reliability_curve
 from tasks.report.style import _RAMP_DARK, _RAMP_LIGHT, HEAT_STEPS, _between, _luminance
 from tasks.report.sweep_plot import cluster_sweep
-
-from .pages import (
+from tests.tasks.report.made_pages import (
     ATTACK,
     Reader,
     boxes_of_texts,

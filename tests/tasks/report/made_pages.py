@@ -9,7 +9,12 @@ from decimal import Decimal
 from html.parser import HTMLParser
 
 import numpy as np
+import polars as pl
 
+from profiles.build_profile import build_profile
+from profiles.clusters import ClusterSettings
+from profiles.pool import Pair
+from profiles.profile import ProfileSettings
 from tasks.report.comparison import Interval
 from tasks.report.profile_page_facts import (
     Front,
@@ -19,6 +24,53 @@ from tasks.report.profile_page_facts import (
     Refresh,
     Winner,
 )
+
+PAIRS = tuple(Pair(m, t) for m in ("large", "small") for t in ("none", "python"))
+DOLLARS = (0.004, 0.006, 0.0004, 0.0006)
+
+
+def learnt(
+    n=160, *, pairs=PAIRS, seed=0, prices=DOLLARS, k=3, keep_train=True, noise=False, predictor=True
+):
+    """A profile of questions of three kinds; every pair is good at another one."""
+    rng = np.random.default_rng(seed)
+    kinds = np.arange(n) % 3
+    embeddings = (np.eye(3, 8)[kinds] + 0.1 * rng.normal(size=(n, 8))).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    words = ("sum apples", "capital river", "reverse list")
+    queries = pl.DataFrame(
+        {
+            "query_id": [f"q{i}" for i in range(n)],
+            "text": [f"{words[kind]} number {i}" for i, kind in enumerate(kinds)],
+            "dataset": [f"set{kind}" for kind in kinds],
+            "split": ["train"] * n,
+        }
+    )
+    skill = np.array([[0.9, 0.6, 0.5], [0.6, 0.95, 0.55], [0.5, 0.4, 0.9], [0.3, 0.5, 0.4]])
+    skill = np.full_like(skill, 0.5) if noise else skill
+    rows = [
+        {
+            "query_id": f"q{i}", "model": pair.model, "tool": pair.tool,
+            "score": float(rng.random() < skill[p % 4, kinds[i]]),
+            "cost_usd": prices[p % 4] * float(rng.uniform(0.8, 1.2)),
+            "input_tokens": 100, "output_tokens": 30, "duration_s": 1.5, "error_type": None,
+        }
+        for i in range(n)
+        for p, pair in enumerate(pairs)
+    ]  # fmt: skip
+    return build_profile(
+        queries=queries,
+        outcomes=pl.DataFrame(rows, infer_schema_length=None),
+        embeddings=embeddings,
+        pairs=pairs,
+        pool_fingerprint="pool-1",
+        encoder_fingerprint="encoder/1",
+        created_at=datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
+        settings=ProfileSettings(
+            clusters=ClusterSettings(k=k), keep_train=keep_train, predictor=predictor
+        ),
+    )
+
 
 VOID = {"meta", "img", "br"}
 ATTACK = '</blockquote><script>alert(1)</script><img src=x onerror="alert(2)">\x00\ud800'
