@@ -8,6 +8,7 @@ from flows.verbs.profile_import import import_
 from flows.verbs.profile_page import page
 from flows.verbs.profile_run import run
 from flows.verbs.profile_show import show_
+from flows.verbs.profile_suggest import suggest
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -19,3 +20,4 @@ app.command("run")(run)
 app.command("import")(import_)
 app.command("show")(show_)
 app.command("page")(page)
+app.command("suggest")(suggest)

@@ -48,10 +48,14 @@ class Spent(NamedTuple):
     Attributes:
         cost_usd: doubt included; calls of unknown price are counted nowhere.
         calls: attempts that were sent, retries included.
+        cells: cells answered or failed, canaries not counted.
+        canaries: canary questions answered or failed.
     """
 
     cost_usd: Decimal
     calls: int
+    cells: int
+    canaries: int
     run_ids: tuple[str, ...]
 
 
@@ -138,7 +142,7 @@ def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun, run_ids: set[str])
     from warehouse.query import scan
 
     own = {
-        run.run_id
+        run.run_id: run.kind
         for run in ledger.runs()
         if run.kind in PARTS and (run.run_id in run_ids or run.started_at >= refresh.started_at)
     }
@@ -148,4 +152,8 @@ def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun, run_ids: set[str])
         (pl.col("operation_name") == "chat") & (pl.col("status") != "cached")
     )
     calls = int(chats.select(pl.len()).collect().item())
-    return Spent(cost, calls, tuple(sorted(own)))
+    done = dict.fromkeys(PARTS, 0)
+    for run_id, kind in own.items():
+        for _, _, counts in ledger.chunk_states(run_id).values():
+            done[kind] += counts.answered + counts.failed
+    return Spent(cost, calls, done["profile"], done["canary"], tuple(sorted(own)))

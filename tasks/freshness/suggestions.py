@@ -107,6 +107,18 @@ def _line(found: Suggestion, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**line, "context": row["context"]} if row["context"] else line
 
 
+def check_free(path: Path) -> None:
+    """Refuse a file that is there.
+
+    Raises:
+        SuggestionError: the file exists.
+    """
+    if path.exists():
+        raise SuggestionError(
+            f"{path} exists already, and may hold labels; choose another name with --out."
+        )
+
+
 def write_suggestions(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write suggestions as JSON lines, whole or not at all; never over a file that is there.
 
@@ -114,10 +126,7 @@ def write_suggestions(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         SuggestionError: the file exists.
         WarehouseError: it cannot be written.
     """
-    if path.exists():
-        raise SuggestionError(
-            f"{path} exists already, and may hold labels; choose another name with --out."
-        )
+    check_free(path)
     with published(path) as temporary:
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         temporary.write_text("".join(lines), encoding="utf-8")
