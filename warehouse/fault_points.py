@@ -21,6 +21,7 @@ POINTS = (
     "before_publish",
     "before_latest",
     "after_publish",
+    "in_migration",
 )
 
 

@@ -107,13 +107,13 @@ def _locked(settings: HomeSettings, run: RunRecord) -> AbstractContextManager[No
 
 def cancel(name: Name, root: Root = None, config: Config = None) -> None:
     """Stop a live run as Ctrl-C would; rows in flight are finished and kept."""
-    from warehouse.run_lock import is_live
+    from warehouse.run_lock import holder
 
     settings = home(root, config)
     with closing(read_ledger(settings, read_only=False)) as ledger:
         run = find_run(ledger, name)
-        if is_live(settings.root, name):
-            _interrupt(settings, name)
+        if owner := holder(settings.root, name):
+            _interrupt(name, owner)
         elif run.state == "complete":
             raise CommandError(
                 f"Run {name!r} is complete: there is nothing to cancel.", f"atlas runs show {name}"
@@ -124,14 +124,14 @@ def cancel(name: Name, root: Root = None, config: Config = None) -> None:
             say(f"run {name} is cancelled; the command that began it would still resume it")
 
 
-def _interrupt(settings: HomeSettings, name: str) -> None:
-    path = settings.root / "locks" / f"{name}.lock"
+def _interrupt(name: str, owner: str) -> None:
     try:
-        process = int(path.read_text(encoding="utf-8"))
+        # On another machine it is `process@machine`, which is no number.
+        process = int(owner)
         os.kill(process, signal.SIGINT)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError):
         raise CommandError(
-            f"The process that works on run {name!r} cannot be reached from here ({error}): "
+            f"Process {owner} works on run {name!r} and cannot be reached from here: "
             "stop it with Ctrl-C where it runs."
         ) from None
     say(f"asked process {process} to stop run {name}; it finishes the rows in flight first")
