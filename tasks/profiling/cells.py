@@ -70,8 +70,10 @@ class SavedPlan:
         rounds: what a budget was spent on, each round saved before it runs; empty without one.
         stopped: why the rounds ended; None while they go on, or without a budget.
         allowance: dollars or cells that the rounds may take; None without a budget.
-        expected_usd: expected dollars of a cell of every pair, in pair order, NaN where unknown;
-            None where cells count alike.
+        prepared: how many of the first rounds the allocator did not choose: answers to grade
+            again, and the pilot of pairs whose cost nobody knows.
+        expected_usd: expected dollars of a cell of every pair, in pair order, NaN where unknown,
+            once the allocator is built; None where cells count alike.
     """
 
     input_sha256: str
@@ -80,6 +82,7 @@ class SavedPlan:
     rounds: list[list[PlannedCell]] = field(default_factory=list)
     stopped: str | None = None
     allowance: float | None = None
+    prepared: int = 0
     expected_usd: list[float] | None = None
 
 
@@ -144,6 +147,7 @@ def save_plan(path: Path, plan: SavedPlan) -> None:
         "rounds": [[list(cell) for cell in cells] for cells in plan.rounds],
         "stopped": plan.stopped,
         "allowance": plan.allowance,
+        "prepared": plan.prepared,
         "expected_usd": plan.expected_usd,
     }
     make_folder(path.parent)
@@ -173,6 +177,7 @@ def load_plan(path: Path) -> SavedPlan | None:
             [_cells(cells) for cells in data["rounds"]],
             data["stopped"],
             data["allowance"],
+            data["prepared"],
             data["expected_usd"],
         )
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -52,6 +52,7 @@ class Expected:
         basis: where the amounts come from; of a `worst_case` there are none.
         cost: dollars; None where unknown.
         durations_s: median, mean and 95th percentile; None where unknown.
+        few_usd: mean cost of fewer outcomes than can speak for the pair; None without any.
     """
 
     basis: Basis
@@ -61,6 +62,7 @@ class Expected:
     input_tokens: Amount | None = None
     output_tokens: Amount | None = None
     durations_s: tuple[float, float, float] | None = None
+    few_usd: float | None = None
 
 
 def expected_cells(outcomes: pl.DataFrame, pool: Pool) -> dict[Pair, Expected]:
@@ -86,7 +88,13 @@ def expected_cells(outcomes: pl.DataFrame, pool: Pool) -> dict[Pair, Expected]:
             found[pair] = _borrowed(others, pair, pool, len(own))
         else:
             plain = kind in ("none", "recorded")
-            found[pair] = Expected("worst_case", len(own), TYPICAL_CALLS[0 if plain else 1])
+            paid = _values(own, "cost_usd")
+            found[pair] = Expected(
+                "worst_case",
+                len(own),
+                TYPICAL_CALLS[0 if plain else 1],
+                few_usd=float(paid.mean()) if len(paid) else None,
+            )
     return found
 
 
@@ -158,9 +166,9 @@ def expected_usd(
 ) -> list[float]:
     """Expected dollars of a cell of every pair, in pair order; NaN where its price is unknown.
 
-    Of a pair nothing is known of, a guess: the text at four bytes a token, every call once more,
-    and `TYPICAL_OUTPUT` tokens a call. It shares out the first round; what that round costs is
-    then known.
+    Of a pair nothing is known of, a guess: the text at four bytes a token in each of
+    `TYPICAL_CALLS`, and `TYPICAL_OUTPUT` tokens out. It sizes a pilot (`tasks.profiling.rounds`),
+    after which the pair's own outcomes speak, few as they are.
     """
     costs = [expected[pair].cost for pair in pool.pairs]
     return [
@@ -170,6 +178,8 @@ def expected_usd(
 
 
 def _guess(one: Expected, pair: Pair, pool: Pool, queries: Sequence[Query]) -> float:
+    if one.few_usd is not None:
+        return one.few_usd
     spec, tool = pool.models[pair.model], pool.tools[pair.tool]
     sizes = [first_call_bytes(query, tool) for query in queries]
     read = one.calls * sum(sizes) / max(len(sizes), 1) / BYTES_A_TOKEN

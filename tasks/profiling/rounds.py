@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.plan.estimates import LEAST_OUTCOMES
 from tasks.profiling.cells import Cell, PlannedCell, chunk_name, in_chunks, save_plan
+from tasks.profiling.expected import expected_cells, expected_usd
 from tasks.profiling.fit import usable_outcomes
 from tasks.profiling.planning import TRAIN, PlannedProfile, plan_path
 from warehouse.fault_points import fault_point
@@ -124,11 +127,10 @@ class _Rounds:
         self._chooser: Chooser | None = None
         self._number = -1
         self._span = range(0)
-        again = [cell for cell in self._saved.cells if cell.source_run is not None]
-        self._regrading = bool(again)
-        if again and not self._saved.rounds:
-            self._saved.rounds.append(again)
-            self._save()
+        if not self._saved.rounds and self._saved.stopped is None:
+            again = [cell for cell in self._saved.cells if cell.source_run is not None]
+            first = [cells for cells in (again, pilot_cells(planned, ledger)) if cells]
+            self._saved.rounds, self._saved.prepared = first, len(first)
 
     def begin(self) -> bool:
         """Go to the next round, choosing it if no earlier session did; False where none is left."""
@@ -136,8 +138,10 @@ class _Rounds:
         new = self._number == len(self._saved.rounds)
         if new and self._saved.stopped is not None:
             return False
-        if not (self._regrading and self._number == 0):
+        if self._number >= self._saved.prepared:
             self._choose(new)
+        elif self._number == 0:
+            self._save()
         if self._number == len(self._saved.rounds):
             return False
         first = len(self.chunks)
@@ -172,13 +176,15 @@ class _Rounds:
     def title(self) -> str:
         """What this round is, for people."""
         cells = len(self._saved.rounds[self._number])
-        if self._regrading and self._number == 0:
+        if self._saved.rounds[self._number][0].source_run is not None:
             return f"grading {cells:,} known answers again"
-        return f"round {self._number + 1 - self._regrading}: {cells:,} cells"
+        if self._number < self._saved.prepared:
+            return f"pilot: {cells:,} cells of pairs whose cost is unknown"
+        return f"round {self._number + 1 - self._saved.prepared}: {cells:,} cells"
 
     def end(self) -> None:
         """Tell the allocator what the round found."""
-        if self._chooser is None or (self._regrading and self._number == 0):
+        if self._chooser is None or self._number < self._saved.prepared:
             return
         names = {chunk_name(number) for number in self._span}
         commits = [
@@ -196,6 +202,41 @@ class _Rounds:
 
     def _save(self) -> None:
         save_plan(plan_path(self._planned.job.root, self._planned.run_id), self._saved)
+
+
+def pilot_cells(planned: PlannedProfile, ledger: Ledger) -> list[PlannedCell]:
+    """The first cells of pairs whose cost no outcome tells, for a budget in dollars.
+
+    A few questions, the same for all these pairs, for half of the budget as far as it can be
+    guessed, and one question at least: a budget shared out by guesses, which may be wrong tenfold,
+    would go to the wrong pairs.
+    """
+    import numpy as np
+
+    budget = planned.job.cell_budget
+    if budget is None or budget.usd is None:
+        return []
+    pool = planned.pool
+    expected = expected_cells(usable_outcomes(planned, ledger), pool)
+    guesses = expected_usd(expected, pool, planned.queries)
+    unknown = {
+        pair.pair_id: guess
+        for pair, guess in zip(pool.pairs, guesses, strict=True)
+        if expected[pair].cost is None and expected[pair].few_usd is None and not np.isnan(guess)
+    }
+    waiting: dict[str, list[PlannedCell]] = {}
+    for cell in planned.saved.cells:
+        if cell.pair_id in unknown and cell.source_run is None:
+            waiting.setdefault(cell.query_id, []).append(cell)
+    order = np.random.default_rng((planned.job.seed, 3)).permutation(sorted(waiting))
+    chosen: list[PlannedCell] = []
+    left = float(budget.usd) / 2
+    for query_id in order[:LEAST_OUTCOMES]:
+        left -= sum(unknown[cell.pair_id] for cell in waiting[query_id])
+        if left < (0 if chosen else -float(budget.usd) / 2):
+            break
+        chosen += waiting[query_id]
+    return chosen
 
 
 def make_allocator(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbedder) -> Chooser:
@@ -216,13 +257,21 @@ def make_allocator(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbe
     vectors = embedder(texts)
     clusters = fit_clusters(vectors, ClusterSettings(k=job.clusters, seed=job.seed))
     known = np.ones((len(board.query_ids), len(board.pair_ids)), np.bool_)
-    open_cells = [cell.cell for cell in saved.cells if cell.source_run is None]
-    for row, column in board.places(open_cells):
+    done = {cell.cell for cells in saved.rounds[: saved.prepared] for cell in cells}
+    for row, column in board.places([c.cell for c in saved.cells if c.cell not in done]):
         known[row, column] = False
     scores = np.full(known.shape, np.nan)
     rows = {query_id: row for row, query_id in enumerate(board.query_ids)}
     columns = {pair_id: column for column, pair_id in enumerate(board.pair_ids)}
-    told = usable_outcomes(planned, ledger).select("query_id", "pair_id", "score").iter_rows()
+    outcomes = usable_outcomes(planned, ledger)
+    budget = job.cell_budget
+    if saved.expected_usd is None and budget is not None and budget.usd is not None:
+        saved.expected_usd = expected_usd(
+            expected_cells(outcomes, planned.pool), planned.pool, planned.queries
+        )
+        spent = ledger.spend(planned.run_id).total_usd
+        saved.allowance = float(max(budget.usd - spent, Decimal(0)))
+    told = outcomes.select("query_id", "pair_id", "score").iter_rows()
     for query_id, pair_id, score in told:
         if query_id in rows and score is not None:
             scores[rows[query_id], columns[pair_id]] = score

@@ -189,7 +189,7 @@ def test_cells_of_a_question_stand_together(bench):
 def test_a_plan_reads_back_as_it_was_saved(tmp_path):
     path = tmp_path / "run" / "cells.json"
     cells = [PlannedCell("q1", "a@@none", "missing"), PlannedCell("q2", "b@@none", "regrade", "r")]
-    plan = SavedPlan("s", datetime(2026, 1, 2, tzinfo=UTC), cells, [cells[1:]], None, 5.0, [0.1])
+    plan = SavedPlan("s", datetime(2026, 1, 2, tzinfo=UTC), cells, [cells[1:]], None, 5.0, 1, [0.1])
     save_plan(path, plan)
 
     assert plan == load_plan(path)
