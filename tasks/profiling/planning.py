@@ -164,26 +164,17 @@ def outcomes_of(planned: PlannedProfile, ledger: Ledger) -> pl.DataFrame:
 
 
 def _allow(planned: PlannedProfile) -> None:
-    """Say in the plan what the budget comes to: dollars with expected prices, or cells."""
-    from tasks.profiling.expected import expected_cells, expected_usd
-    from tasks.profiling.fit import usable_outcomes
-
+    """Say in the plan what the budget comes to, in dollars or in cells."""
     budget, saved = planned.job.cell_budget, planned.saved
     assert budget is not None
-    if budget.share is not None:
-        rows = sum(query.split == TRAIN for query in planned.queries)
-        every = rows * len(planned.pool.pairs)
-        open_cells = sum(cell.source_run is None for cell in saved.cells)
-        saved.allowance = float(max(0, round(budget.share * every) - (every - open_cells)))
+    if budget.usd is not None:
+        saved.allowance = float(budget.usd)
         return
-    assert budget.usd is not None
-    saved.allowance = float(budget.usd)
-    ledger = open_ledger(planned.job.root)
-    try:
-        expected = expected_cells(usable_outcomes(planned, ledger), planned.pool)
-    finally:
-        ledger.close()
-    saved.expected_usd = expected_usd(expected, planned.pool, planned.queries)
+    assert budget.share is not None
+    rows = sum(query.split == TRAIN for query in planned.queries)
+    every = rows * len(planned.pool.pairs)
+    open_cells = sum(cell.source_run is None for cell in saved.cells)
+    saved.allowance = float(max(0, round(budget.share * every) - (every - open_cells)))
 
 
 def _evidence(
