@@ -62,6 +62,7 @@ _THEN: dict[str, tuple[str | None, int]] = {
     "tasks.profiling.profile.ProfileIncompleteError": (None, ERROR),
     "tasks.call.recorded.RecordedTableError": (None, ERROR),
     "tasks.importing.errors.ImportUsageError": ("atlas {verb} --help", USAGE),
+    "tasks.importing.errors.UnclearLogError": ("atlas {verb} --help", ERROR),
     "tasks.importing.errors.LogError": (None, ERROR),
     "tasks.evaluate.backlog.EvaluationStoppedError": (None, ERROR),
     "tasks.call.build.ClientSetupError": (None, ERROR),

@@ -6,7 +6,12 @@ outcomes. What is read of each format stands in its module.
 
 from __future__ import annotations
 
-from tasks.importing.errors import ImportingError, ImportUsageError, LogError
+from tasks.importing.errors import (
+    ImportingError,
+    ImportUsageError,
+    LogError,
+    UnclearLogError,
+)
 from tasks.importing.files import LogFile, detect, is_table
 from tasks.importing.options import FORMATS, ImportOptions, read_options
 from tasks.importing.reading import Imported, read_logs
@@ -26,6 +31,7 @@ __all__ = [
     "LogError",
     "LogFile",
     "Saved",
+    "UnclearLogError",
     "detect",
     "is_table",
     "read_logs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tasks.importing.errors import LogError
+from tasks.importing.errors import UnclearLogError
 from tasks.importing.files import LogFile
 from tasks.importing.options import FIELDS, ImportOptions
 from tasks.importing.record import MISSING, Raw, pick
@@ -100,13 +100,13 @@ def _check(
     """
     for name, path in options.columns.items():
         if strict and path not in names and path.split(".")[0] not in names:
-            raise LogError(
+            raise UnclearLogError(
                 f"{file.label} has no column {path!r} (--map {name}={path}); it has {_shown(names)}"
             )
     for name, given in {"prompt": None, "model": options.model}.items():
         if name not in places and given in MISSING:
             hint = " or give --model NAME" if name == "model" else ""
-            raise LogError(
+            raise UnclearLogError(
                 f"{file.label} has no column for {name!r}; it has {_shown(names)}; say which it "
                 f"is with --map {name}=COLUMN{hint}"
             )

@@ -1,8 +1,9 @@
 """Errors of importing past logs; both speak in whole sentences.
 
     ImportingError
-    ├── LogError            a log cannot be read at all, or not without being told more
-    └── ImportUsageError    an option cannot be meant
+    ├── LogError               a log cannot be read, or nothing in it can be used
+    │   └── UnclearLogError    it can be read in several ways: an option must say which
+    └── ImportUsageError       an option cannot be meant
 
 A single bad row is never an error: it is a `BadRow` in the dead-letter file.
 """
@@ -16,6 +17,10 @@ class ImportingError(Exception):
 
 class LogError(ImportingError):
     """A log that cannot be read: names the file, what is wrong, what to do."""
+
+
+class UnclearLogError(LogError):
+    """A log that can be read in several ways: names them, and the option that chooses."""
 
 
 class ImportUsageError(ImportingError):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.importing.conversation import answer_in
-from tasks.importing.errors import LogError
+from tasks.importing.errors import UnclearLogError
 from tasks.importing.files import LogFile
 from tasks.importing.inspect_file import Sample, open_inspect
 from tasks.importing.options import ImportOptions
@@ -124,7 +124,7 @@ def _chosen(
             return name, key
     if len(scores) == 1:
         return next(iter(scores)), None
-    raise LogError(
+    raise UnclearLogError(
         f"{file.label} has several scores: {', '.join(sorted(scores))}; choose one with --metric"
     )
 
@@ -136,7 +136,9 @@ def _only(file: LogFile, name: str, value: Mapping[str, Any], key: str | None) -
     if key in value:
         return str(key)
     keys = ", ".join(f"{name}.{one}" for one in sorted(value))
-    raise LogError(f"{file.label}: the score {name} has several values; choose --metric of {keys}")
+    raise UnclearLogError(
+        f"{file.label}: the score {name} has several values; choose --metric of {keys}"
+    )
 
 
 def _as_number(text: str) -> Any:  # noqa: ANN401 - a number, a truth value or the text

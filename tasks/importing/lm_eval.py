@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.importing.errors import LogError
+from tasks.importing.errors import LogError, UnclearLogError
 from tasks.importing.files import LogFile, read_json
 from tasks.importing.options import ImportOptions
 from tasks.importing.record import MISSING, Raw, as_object, unfolded, with_map
@@ -73,7 +73,8 @@ def read_lm_eval(
     """Every sample of every file.
 
     Raises:
-        LogError: a file cannot be read, or has several metrics or filters and none is chosen.
+        LogError: a file cannot be read.
+        UnclearLogError: it has several metrics or filters, and none is chosen.
     """
     for file in files:
         task, date = _task_and_date(file)
@@ -119,7 +120,9 @@ def _model_of(file: LogFile, date: str, notes: list[str]) -> str:
         )
     name = folder.name.replace("__", "/", 1)
     if not name:
-        raise LogError(f"{file.label} does not say which model it is of; name it with --model")
+        raise UnclearLogError(
+            f"{file.label} does not say which model it is of; name it with --model"
+        )
     notes.append(
         f"{file.label}: no results_*.json beside it names the model; taken from the folder: {name}"
     )
@@ -169,7 +172,7 @@ def _choose(file: LogFile, found: Survey, options: ImportOptions, notes: list[st
     """
     filter_ = _wanted(found.filters, options.filters)
     if filter_ is None:
-        raise LogError(
+        raise UnclearLogError(
             f"{file.label} has several filters: {', '.join(found.filters)}; choose one with "
             f"--filter"
         )
@@ -180,7 +183,7 @@ def _choose(file: LogFile, found: Survey, options: ImportOptions, notes: list[st
     if metric is None:
         main = [name for name in MAIN_METRICS if name in found.metrics]
         if len(main) != 1:
-            raise LogError(
+            raise UnclearLogError(
                 f"{file.label} has several metrics: {', '.join(found.metrics)}; choose one with "
                 f"--metric"
             )

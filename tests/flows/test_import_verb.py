@@ -203,6 +203,16 @@ def test_every_refusal_is_a_sentence_with_its_exit_code(atlas, words, code, sent
     assert "Traceback" not in result.err
 
 
+def test_a_log_that_can_be_read_in_two_ways_leads_to_the_options(atlas):
+    lm_eval(atlas.folder, "t", "m", [lm_sample(0, {"question": "q"}, rouge1=0.5, rouge2=0.1)])
+
+    result = atlas("profile", "import", "m")
+
+    assert 1 == result.code
+    assert "rouge1, rouge2; choose one with --metric" in result.err
+    assert "next: atlas profile import --help" in result.err
+
+
 def test_questions_that_people_labelled_are_taken_back_by_a_profile_run(atlas):
     """What `profile suggest` wrote, its references filled in, joins the labelled set."""
     known = [{"prompt": f"What is {n}?", "reference": "42", "grader": "exact"} for n in range(4)]
