@@ -1,7 +1,8 @@
 """Every router on the recorded tables, against the reference figures, and `docs/results.md`.
 
     python -m benchmarks.bench_recorded                     # all tables; writes docs/results.md
-    python -m benchmarks.bench_recorded --tables tatqa      # some tables; writes nothing
+    python -m benchmarks.bench_recorded --only tatqa        # some tables; writes nothing
+    python -m benchmarks.bench_recorded --part left-out     # one part; writes nothing
     python -m benchmarks.bench_recorded --check             # exits 1 if docs/results.md is stale
 
 The tables lie in `../shared/data` beside the repository, or under the folder that `ATLAS_SHARED`
@@ -10,7 +11,11 @@ names. Each held-out question is routed as a real backlog through the recorded c
 
 Exits 1 where a figure lies farther from its reference than allowed: random, best single, dataset
 best and oracle 0.1 point in macro and micro; `cluster-plain` for K = 8 and 16 at alpha 0, 0.5 point
-in micro and 1.0 in macro.
+in micro and 1.0 in macro. Exits 1, too, where a line of `benchmarks.acceptance` that is no stretch
+misses.
+
+Part `routed` is everything that is routed as backlogs, part `left-out` leaves every dataset out
+once, two processes side by side (about 20 minutes on two cores, most of it for the 58 of routellm).
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.acceptance import Line, lines
+from benchmarks.left_out import LeftOut, measure_left_out
 from benchmarks.reference_figures import PER_CLUSTER, Figures, Reference, read_reference
 from benchmarks.results_page import ALL_ON_PLAIN, CLUSTERS, Measurement, page
 from tasks.evaluate.evaluate import EvaluateJob, Evaluation, evaluate
@@ -41,6 +48,8 @@ CLUSTERED = (
     "cluster-plain+kmeans",
     "cluster",
 )
+LEARNT = ("cluster", "predictor", "auto")
+"""Routers of the profile as the product fits it, K chosen."""
 EXACT = ("random", "best-single", "dataset-best", "oracle")
 ALPHAS = tuple(tenths / 10 for tenths in range(11))
 SEEDS = (0, 1, 2, 3, 4)
@@ -82,26 +91,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"There is no {readme}: put the recorded tables there or set ATLAS_SHARED.")
         return 2
     known = read_reference(readme)
-    names = options.tables.split(",") if options.tables else list(known)
+    names = options.only.split(",") if options.only else list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
         print(f"{readme} has no figures of {', '.join(unknown)}; it has {', '.join(known)}.")
         return 2
-    measurements = [
-        measure(name, shared / "data" / "outcomes" / name, options.root, known[name])
-        for name in names
-    ]
-    checks = [check for one in measurements for check in compared(one)]
-    missed = report(checks)
-    text = page(measurements)
+    folders = [(name, shared / "data" / "outcomes" / name) for name in names]
+    measurements: list[Measurement] = []
+    left_out: list[LeftOut] = []
+    if options.part != "left-out":
+        measurements = [measure(name, at, options.root, known[name]) for name, at in folders]
+    if options.part != "routed":
+        left_out = measure_left_out(folders, options.root, processes=options.processes)
+    judged = list(lines(measurements, left_out))
+    missed = report([check for one in measurements for check in compared(one)])
+    missed += report_lines(judged)
+    if options.only or options.part != "all":
+        return 1 if missed else 0
+    text = page(measurements, left_out, judged)
     if options.check:
         stale = not RESULTS.exists() or RESULTS.read_text(encoding="utf-8") != text
         print(f"{RESULTS} {'is stale: run without --check' if stale else 'is up to date'}")
         return 1 if missed or stale else 0
-    if not options.tables:
-        RESULTS.write_text(text, encoding="utf-8")
-        print(f"wrote {RESULTS}")
+    RESULTS.write_text(text, encoding="utf-8")
+    print(f"wrote {RESULTS}")
     return 1 if missed else 0
+
+
+def report_lines(judged: Sequence[Line]) -> int:
+    """Print every line; the number of those that missed and are no stretch."""
+    for line in judged:
+        print(f"{line.verdict:12}{line.what}: {line.found} (wanted {line.wanted})")
+    return sum(not line.passed and not line.stretch for line in judged)
 
 
 def measure(
@@ -109,7 +130,8 @@ def measure(
 ) -> Measurement:
     """Evaluate every router on one table, then over KMeans seeds and, with costs, over alpha."""
     began = time.monotonic()
-    job = EvaluateJob(folder, root, (*BASELINES, *_at_each_k(CLUSTERED)), encoder=encoder)
+    routers = (*BASELINES, *_at_each_k(CLUSTERED), *LEARNT)
+    job = EvaluateJob(folder, root, routers, clusters="auto", encoder=encoder)
     at_zero = _evaluate(job, name)
     by_alpha: dict[float, Evaluation] = {}
     if any(result.bill.cost_usd is not None for result in at_zero.results):
@@ -182,6 +204,8 @@ def _figures(result: SplitResult) -> Figures:
 
 def report(checks: Sequence[Check]) -> int:
     """Print every check; the number of required ones that missed."""
+    if not checks:
+        return 0
     width = max(len(check.router) for check in checks)
     for check in checks:
         verdict = "pass" if check.passed else "MISS" if check.required else "differs"
@@ -199,7 +223,11 @@ def report(checks: Sequence[Check]) -> int:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tables", default="", help="names, separated by commas; all by default")
+    parser.add_argument(
+        "--only", "--tables", default="", help="tables, separated by commas; all by default"
+    )
+    parser.add_argument("--part", choices=("all", "routed", "left-out"), default="all")
+    parser.add_argument("--processes", type=int, default=2, help="of part left-out")
     parser.add_argument(
         "--root",
         type=Path,

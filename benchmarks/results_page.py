@@ -5,17 +5,21 @@ Speeds and dates are left out, so that the page changes only where a result does
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reference_figures import PER_CLUSTER, Figures, Reference
 from tasks.evaluate.evaluate import Evaluation
-from tasks.evaluate.measure import SplitResult
+from tasks.evaluate.measure import Resolved, SplitResult
 from tasks.report import formats as f
 from tasks.report.comparison import Interval, RouterScore, compare
+
+if TYPE_CHECKING:
+    from benchmarks.acceptance import Line
+    from benchmarks.left_out import LeftOut
 
 CLUSTERS = (8, 16)
 ADDED = {
@@ -72,9 +76,17 @@ class Measurement(NamedTuple):
     reference: Reference
 
 
-def page(measurements: list[Measurement]) -> str:
+def page(
+    measurements: list[Measurement], left_out: Sequence[LeftOut] = (), lines: Sequence[Line] = ()
+) -> str:
     """The whole page."""
-    blocks = [HEAD, "## What each addition gains or costs\n", _ADDITIONS_NOTE]
+    blocks = [HEAD]
+    if lines:
+        blocks.append(_acceptance(lines))
+    blocks.append(_learnt(measurements))
+    if left_out:
+        blocks += _left_out(left_out)
+    blocks += ["## What each addition gains or costs\n", _ADDITIONS_NOTE]
     blocks += [_summary(measurements, k) for k in CLUSTERS]
     blocks.append(_seeds(measurements))
     for one in measurements:
@@ -97,6 +109,113 @@ seed for every router of a line. *ours on it* is `cluster-plain+shrink+nmin+ood`
 routing on the very clusters of `cluster-plain`; its change is taken seed by seed.
 """
 ALL_ON_PLAIN = "cluster-plain+shrink+nmin+ood"
+
+
+def _acceptance(lines: Sequence[Line]) -> str:
+    rows = [_row("what", "found", "wanted", ""), _row(*["---"] * 4)]
+    rows += [
+        _row(
+            line.what,
+            line.found.replace("-", "−"),
+            line.wanted.replace("-", "−") + (" (stretch)" if line.stretch else ""),
+            line.verdict,
+        )
+        for line in lines
+    ]
+    return "\n".join(["## What had to be reached\n", *rows, ""])
+
+
+_LEARNT_NOTE = """`predictor` estimates every pair's score on the very question and leaves the best
+single pair only where another one is clearly better; `auto` takes the best single pair, the
+predictor or the cluster router, whichever did best on training questions left out of its fit, and
+so does K. Both were fitted once a table, with their defaults. *error* is the expected calibration
+error of the scores they expected, in points.
+"""
+
+
+def _learnt(measurements: list[Measurement]) -> str:
+    headers = ["table, split", "n", "best single", "`cluster`, K chosen", "`predictor`", "error",
+               "`auto`", "error", "`auto` took"]  # fmt: skip
+    rows = [_row(*headers), _row(*["---"] * len(headers))]
+    for one in measurements:
+        for split in one.at_zero.table.held_out:
+            results = _of(one.at_zero, split)
+            if "auto" not in results:
+                continue
+            single, auto = results["best-single"], results["auto"]
+            rows.append(
+                _row(
+                    f"{one.name}, {split}",
+                    f.count(single.score.n),
+                    _both(single),
+                    *(_gains_of(results[name]) for name in ("cluster", "predictor")),
+                    _error(results["predictor"]),
+                    _gains_of(auto),
+                    _error(auto),
+                    "" if auto.resolved is None else _taken(auto.resolved),
+                )
+            )
+    note = "Cells are macro / micro; of routers, the paired change against the best single pair.\n"
+    return "\n".join(["## Predictor and auto\n", _LEARNT_NOTE, note, *rows, ""])
+
+
+def _both(result: SplitResult) -> str:
+    return f"{_points(result.score.macro.value)} / {_points(result.score.micro.value)}"
+
+
+def _gains_of(result: SplitResult) -> str:
+    return f"{_change(result.score.macro_gain)} / {_change(result.score.micro_gain)}"
+
+
+def _error(result: SplitResult) -> str:
+    return f.DASH if result.ece is None else _points(result.ece)
+
+
+def _taken(resolved: Resolved) -> str:
+    return resolved.router if resolved.k is None else f"{resolved.router}, K = {resolved.k}"
+
+
+_LEFT_OUT_NOTE = """Each line leaves one dataset out: nothing of it is trained on, and all its rows
+are decided, whatever their split. Cells are points gained over the best single pair of the other
+datasets, with 95 % intervals. K is 8. The decisions come straight from the routers here.
+"""
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
+    yield "## Whole datasets left out\n"
+    yield _LEFT_OUT_NOTE
+    tables = dict.fromkeys(one.table for one in left_out)
+    routers = list(left_out[0].gains)
+    rows = [
+        _row("table", "datasets", *(f"`{r}`: mean, worst" for r in routers)),
+        _row(*["---"] * (2 + len(routers))),
+    ]
+    for table in tables:
+        own = [one for one in left_out if one.table == table]
+        cells = []
+        for router in routers:
+            gains = [one.gains[router].value for one in own]
+            cells.append(f"{f.signed(float(np.mean(gains)), 2)}, {f.signed(min(gains), 2)}")
+        rows.append(_row(table, str(len(own)), *cells))
+    yield "\n".join([*rows, ""])
+    rows = [
+        _row("left out", "n", "best single", *(f"`{r}`" for r in routers), "`auto` took"),
+        _row(*["---"] * (4 + len(routers))),
+    ]
+    rows += [
+        _row(
+            f"{one.table}, {one.dataset}",
+            f.count(one.n),
+            f"{one.single:.2f}",
+            *(
+                f"{f.signed(g.value, 2)} [{f.signed(g.low, 2)}, {f.signed(g.high, 2)}]"
+                for g in one.gains.values()
+            ),
+            one.resolved,
+        )
+        for one in left_out
+    ]
+    yield "\n".join([*rows, ""])
 
 
 def _summary(measurements: list[Measurement], k: int) -> str:

@@ -44,7 +44,7 @@ class Table:
             pool_fingerprint="recorded",
             encoder_fingerprint="test",
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
-            settings=ProfileSettings(clusters),
+            settings=ProfileSettings(clusters, predictor=False, selection=False),
         )
 
     def figures(self, scores: np.ndarray) -> tuple[float, float]:
