@@ -189,7 +189,7 @@ def _reading(series: Series) -> str:
 
 
 def figure(metric: str, value: float) -> str:
-    """A canary's figure as people read it: shares in points, money, seconds, or plain."""
+    """A canary's figure as people read it: dollars, seconds, tokens, or a share in points."""
     if not math.isfinite(value):
         return f.DASH
     if any(word in metric for word in ("cost", "price", "usd")):

@@ -5,7 +5,6 @@ Nothing here is needed for a page: what cannot be found is left out, and the pag
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -108,24 +107,23 @@ def _nearest(
 
 def history_of(root: Path) -> tuple[tuple[Night, ...], tuple[Refresh, ...]]:
     """Canary figures and refreshes so far; empty where there were none, or none can be read."""
+    from tasks.freshness.history import freshness_history, refresh_history
+    from warehouse.errors import WarehouseError
+
     try:
-        freshness = importlib.import_module("tasks.freshness")
-        nights = nights_from(freshness.freshness_history(root))
-        return nights, refreshes_from(freshness.refresh_history(root))
-    except ImportError:
-        return (), ()
-    except Exception as error:
-        logger.warning("The history of refreshes cannot be shown: %s", error)
+        return nights_from(freshness_history(root)), refreshes_from(refresh_history(root))
+    except WarehouseError as error:
+        logger.info("There is no history of refreshes to show: %s", error)
         return (), ()
 
 
 def nights_from(frame: pl.DataFrame) -> tuple[Night, ...]:
-    """Canary figures from rows `night, pair_id, metric, value, low, high, e_value, alarm`."""
+    """Canary figures from rows of `tasks.freshness.history.freshness_history`."""
     from tasks.report import formats as f
 
     return tuple(
         Night(
-            at=row["night"],
+            at=row["measured_at"],
             pair=f.pair_label(row["pair_id"]),
             metric=row["metric"],
             value=_float(row["value"]),
@@ -139,7 +137,7 @@ def nights_from(frame: pl.DataFrame) -> tuple[Night, ...]:
 
 
 def refreshes_from(frame: pl.DataFrame) -> tuple[Refresh, ...]:
-    """Refreshes from rows `started_at, profile_id, cells_run, calls, cost_usd, gate, published`."""
+    """Refreshes from rows of `tasks.freshness.history.refresh_history`."""
     return tuple(
         Refresh(
             at=row["started_at"],
@@ -147,7 +145,7 @@ def refreshes_from(frame: pl.DataFrame) -> tuple[Refresh, ...]:
             cells=int(row["cells_run"] or 0),
             calls=int(row["calls"] or 0),
             cost_usd=None if row["cost_usd"] is None else Decimal(str(row["cost_usd"])),
-            gate=row["gate"] or "",
+            gate=row["reason"] or row["gate"] or "",
             published=bool(row["published"]),
         )
         for row in frame.iter_rows(named=True)

@@ -231,14 +231,14 @@ def test_frames_of_history_become_nights_and_refreshes():
     at = datetime(2026, 11, 20, 3, tzinfo=UTC)
     nights = pl.DataFrame(
         {
-            "night": [at], "pair_id": ["m@@none"], "metric": ["accuracy"], "value": [0.5],
+            "measured_at": [at], "pair_id": ["m@@none"], "metric": ["accuracy"], "value": [0.5],
             "low": [None], "high": [0.6], "e_value": [3.0], "alarm": [True],
         }
     )  # fmt: skip
     refreshes = pl.DataFrame(
         {
             "started_at": [at], "profile_id": [None], "cells_run": [3], "calls": [4],
-            "cost_usd": [None], "gate": ["pass"], "published": [False],
+            "cost_usd": [None], "gate": ["pass"], "reason": ["not worse"], "published": [False],
         }
     )  # fmt: skip
 
@@ -247,7 +247,7 @@ def test_frames_of_history_become_nights_and_refreshes():
 
     assert ("m + none", 0.5, 0.6, True) == (night.pair, night.value, night.high, night.alarm)
     assert np.isnan(night.low)
-    assert (3, 4, None, "pass", False) == refresh[2:]
+    assert (3, 4, None, "not worse", False) == refresh[2:]
 
 
 def test_every_picture_is_a_file_of_its_own(shown):
