@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick check format bench bench-recorded docs lock ui clean
+.PHONY: help install demo test test-browser quick check format bench bench-recorded docs screenshots lock ui clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ demo: $(READY)  ## profile a pool, route a backlog, look at what came out: no ke
 test: $(READY)  ## every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
 
+test-browser: $(READY)  ## pages in a headless Chromium; part of `make test` where there is one
+	$(BIN)/python -m pytest -q tests/browser
+
 quick: $(READY)  ## the tests that take seconds
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not slow and not crash and not flow"
 
@@ -54,6 +57,9 @@ bench-recorded: $(READY)  ## every router on the recorded tables in ../shared/da
 
 docs: $(READY)  ## regenerate what is generated
 	$(BIN)/python -m warehouse.tables > docs/tables.md
+
+screenshots: $(READY)  ## docs/pictures, from generated data, in a headless Chromium; some minutes
+	$(BIN)/python -m tests.browser.draw_pictures
 
 lock: $(READY)  ## write constraints.txt from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu//' > constraints.txt
