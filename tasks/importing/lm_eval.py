@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.importing.errors import LogError, UnclearLogError
+from tasks.importing.errors import UnclearLogError
 from tasks.importing.files import LogFile, read_json
 from tasks.importing.options import ImportOptions
 from tasks.importing.record import MISSING, Raw, as_object, unfolded, with_map
@@ -108,13 +108,13 @@ def _task_and_date(file: LogFile) -> tuple[str, str]:
 def _model_of(file: LogFile, date: str, notes: list[str]) -> str:
     """The model by the results beside the samples, else by the name of their folder."""
     folder = file.path.resolve().parent
-    results = sorted(folder.glob("*.json"))
-    same = [path for path in results if date and path.stem.endswith(date)] or results
+    same = sorted(folder.glob(f"*_{date}.json")) if date else []
+    same = same or sorted(folder.glob("results_*.json"))
     names = [name for path in same if (name := _named_in(as_object(read_json(path))))]
     if len(set(names)) == 1:
         return names[0]
     if len(set(names)) > 1:
-        raise LogError(
+        raise UnclearLogError(
             f"{file.label} lies beside results of several models "
             f"({', '.join(sorted(set(names)))}); say which with --model"
         )
