@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROUTERS = ("random", "best-single", "dataset-best", "cluster", "oracle")
 BUDGET_USD = Decimal(10)
+DEMO_CLUSTERS = 8
+"""Given, not chosen: what the demo shows should not depend on how K is chosen."""
 
 T = TypeVar("T")
 
@@ -105,6 +107,7 @@ def _profile_settings(settings: DemoSettings) -> ProfileSettings:
         **settings.home.model_dump(),
         questions=str(settings.folder / "labelled.parquet"),
         pool=settings.folder / "pool.yaml",
+        clusters=DEMO_CLUSTERS,
     )
 
 

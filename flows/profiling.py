@@ -132,7 +132,7 @@ async def _run(
     from tasks.embedder import CachedEmbedder, cached_embedder
 
     def embedder() -> CachedEmbedder:
-        say(f"embedding with {settings.encoder} and fitting {settings.clusters} clusters ...")
+        say(f"embedding with {settings.encoder} and fitting the profile ...")
         return cached_embedder(settings.root, settings.encoder, dtype=settings.encoder_dtype)
 
     progress = SessionProgress(settings, planned.run_id, "cells")

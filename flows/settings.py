@@ -29,10 +29,15 @@ When = Literal["auto", "always", "never"]
 Dtype = Literal["float32", "bfloat16"]
 
 
-def _clusters(value: Any) -> Any:  # noqa: ANN401
+def read_clusters(value: Any) -> int | Literal["auto"]:  # noqa: ANN401
+    """A number of clusters, or `auto`.
+
+    Raises:
+        ValueError: it is neither.
+    """
     text = str(value).strip()
     if text == "auto":
-        return text
+        return "auto"
     if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
         raise ValueError("it must be a whole number, or auto")
     if not 1 <= int(text[:9]) <= _MOST_CLUSTERS:
@@ -40,7 +45,7 @@ def _clusters(value: Any) -> Any:  # noqa: ANN401
     return int(text)
 
 
-Clusters = Annotated[int | Literal["auto"], BeforeValidator(_clusters)]
+Clusters = Annotated[int | Literal["auto"], BeforeValidator(read_clusters)]
 """Number of KMeans clusters, or to choose it by held-out routing value."""
 _MOST_CLUSTERS = 10_000
 
@@ -185,8 +190,8 @@ class ProfileSettings(_RunSettings):
 
     questions: str
     """The labelled questions: a file, a folder or a glob of JSONL, CSV or Parquet."""
-    clusters: int = Field(default=8, ge=1, le=10_000)
-    """Number of KMeans clusters."""
+    clusters: Clusters = "auto"
+    """Number of clusters; `auto` takes the one that routes best on training rows left out."""
     budget: str | None = None
     """Spend this much on the cells that decide most: `5.00` dollars, or `25%` of the cells."""
     max_age: str | None = None

@@ -17,6 +17,7 @@ from profiles.errors import ProfileError
 from profiles.outcomes import OutcomeMatrices, outcome_matrices
 from profiles.pool import Pair
 from profiles.profile import (
+    SWEEP,
     DatasetTable,
     Matrix,
     Profile,
@@ -172,7 +173,7 @@ def _selection(texts: list[str], grouping: _Grouping) -> Selection | None:
     settings = grouping.settings
     if not (settings.selection or settings.choose_k):
         return None
-    from profiles.crossfit import SWEEP, fit_selection
+    from profiles.crossfit import fit_selection
 
     return fit_selection(
         texts=texts,

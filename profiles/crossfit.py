@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from profiles.clusters import ClusterSettings, fit_clusters
 from profiles.folds import FOLDS, content_folds
 from profiles.outcomes import OutcomeMatrices
+from profiles.profile import SWEEP
 from profiles.routers.cluster import ClusterRouterSettings, routing_tables
 from profiles.selection import Selection, Trial, best_k
 from profiles.statistics import cluster_statistics
 
 Matrix = NDArray[np.float64]
 
-SWEEP = (4, 8, 16, 32)
-"""Numbers of clusters that are tried beside the profile's own."""
 LEAST_QUESTIONS = 30
 """With fewer training questions nothing can be told about routers out of fold."""
 LEAST_ROWS = 20

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 """Of the contents a profile's id is the hash of, and of its folder."""
+SWEEP = (4, 8, 16, 32)
+"""Numbers of clusters that are compared out of fold."""
+DEFAULT_K = 8
+"""Clusters where nothing speaks for another number."""
 PARTS = ("train", "predictor", "selection", "correlation")
 """Fields that may be None and that are read from disk when they are first looked at."""
 
@@ -50,6 +54,12 @@ class ProfileSettings:
     choose_k: tuple[int, ...] = ()
     predictor: bool = True
     selection: bool = True
+
+    @classmethod
+    def of(cls, clusters: int | Literal["auto"], seed: int = 0) -> ProfileSettings:
+        """The settings of a number of clusters, or of the one that routes best out of fold."""
+        chosen = SWEEP if clusters == "auto" else ()
+        return cls(ClusterSettings(k=k_of(clusters), seed=seed), choose_k=chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,11 @@ class Profile:
     def index(self) -> dict[str, int]:
         """Position of every pair id in pair order."""
         return {pair.pair_id: number for number, pair in enumerate(self.pairs)}
+
+
+def k_of(clusters: int | Literal["auto"]) -> int:
+    """A number of clusters; the default one while `auto` has chosen none yet."""
+    return clusters if isinstance(clusters, int) else DEFAULT_K
 
 
 def content_id(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flows.console import data_json, say, table
-from flows.failures import ROWS_FAILED
-from flows.settings import environment_name
+from flows.failures import ROWS_FAILED, UsageError
+from flows.settings import environment_name, read_clusters
 from flows.verbs.options import AsJson, Config, Root, home
 from flows.verbs.profile_show import show_profile
 
@@ -100,9 +100,13 @@ def import_(
         ),
     ] = 0.1,
     clusters: Annotated[
-        int,
-        typer.Option(help="Number of KMeans clusters.", min=1, envvar=environment_name("clusters")),
-    ] = 8,
+        str,
+        typer.Option(
+            help="Number of clusters; auto takes the one that routes best on rows left out.",
+            metavar="NUMBER|auto",
+            envvar=environment_name("clusters"),
+        ),
+    ] = "auto",
     encoder: Annotated[
         str, typer.Option(help="Sentence encoder.", envvar=environment_name("encoder"))
     ] = "minilm",
@@ -153,7 +157,7 @@ def import_(
         out=out,
         publish=publish or out is None,
         fail_on_error=fail_on_error,
-        clusters=clusters,
+        clusters=_number_of_clusters(clusters),
         seed=seed,
         encoder=encoder,
         encoder_dtype=encoder_dtype,
@@ -220,6 +224,13 @@ def _say_pairs(report: ImportReport) -> None:
         )
     heads = ["pair", "outcomes", "scored", "mean score", "$/1k", "seconds", "failed"]
     table(heads, rows, say)
+
+
+def _number_of_clusters(text: str) -> int | Literal["auto"]:
+    try:
+        return read_clusters(text)
+    except ValueError as error:
+        raise UsageError(f"--clusters cannot be {text!r}: {error}") from None
 
 
 def _summary(report: ImportReport) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from profiles.profile import DEFAULT_K, k_of
 from tasks.batch.equip import equipment
 from tasks.batch.stop import StopFlag
 from tasks.evaluate.backlog import Site, SplitBacklog, route_split, stage_split
@@ -33,7 +34,6 @@ from tasks.evaluate.measure import (
 )
 from tasks.evaluate.router_names import (
     BASELINE,
-    DEFAULT_K,
     DEFAULT_ROUTERS,
     RouterChoice,
     read_routers,
@@ -158,12 +158,7 @@ async def evaluate(
     table = read_table(job.directory)
     if job.leave_out is not None:
         table = leave_out(table, job.leave_out)
-    share = Share(
-        job.cells,
-        job.sampler,
-        job.seed,
-        job.clusters if isinstance(job.clusters, int) else DEFAULT_K,
-    )
+    share = Share(job.cells, job.sampler, job.seed, k_of(job.clusters))
     pool = recorded_pool(table, concurrency=job.concurrency)
     texts = share.needs_embeddings or any(choice.needs_embeddings for choice in choices)
     with _embedder(job, wanted=texts) as embedder, _warehouse(job.keep) as root:

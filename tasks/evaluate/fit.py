@@ -11,9 +11,7 @@ import numpy as np
 
 from profiles.build_profile import TRAIN, build_profile, train_queries
 from profiles.clusters import ClusterSettings, fit_clusters
-from profiles.crossfit import SWEEP
-from profiles.profile import ProfileSettings
-from tasks.evaluate.router_names import DEFAULT_K
+from profiles.profile import DEFAULT_K, SWEEP, ProfileSettings
 from tasks.evaluate.training import cells_run
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tasks.call.recorded import REQUIRED_COLUMNS
 from tasks.evaluate.table import OutcomeTable, pool_name, pool_of_pairs, read_table
@@ -33,7 +33,7 @@ def import_profile(
     directory: Path,
     root: Path,
     *,
-    clusters: int = 8,
+    clusters: int | Literal["auto"] = "auto",
     seed: int = 0,
     encoder: str = "minilm",
     encoder_dtype: str = "float32",
@@ -47,7 +47,7 @@ def import_profile(
     Args:
         directory: folder of `queries.parquet` and `outcomes.parquet`.
         root: warehouse; embeddings are kept under it.
-        clusters: K.
+        clusters: K; `auto` is the one that routes best on training rows left out.
         seed: of KMeans.
         encoder: embeds the questions.
         encoder_dtype: number format of its weights.
@@ -59,7 +59,6 @@ def import_profile(
         WarehouseError: a folder cannot be written.
     """
     from profiles.build_profile import build_profile, train_queries
-    from profiles.clusters import ClusterSettings
     from profiles.profile import ProfileSettings
     from tasks.embedder import cached_embedder
 
@@ -77,7 +76,7 @@ def import_profile(
             pool_fingerprint=pool.fingerprint,
             encoder_fingerprint=embedder.fingerprint,
             created_at=datetime.now(UTC),
-            settings=ProfileSettings(clusters=ClusterSettings(k=clusters, seed=seed)),
+            settings=ProfileSettings.of(clusters, seed),
         )
     finally:
         embedder.close()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from profiles.clusters import ClusterSettings
 from profiles.errors import RouterNameError
 from profiles.pool_fields import did_you_mean
+from profiles.profile import DEFAULT_K
 from profiles.routers.cluster import PLAIN, ClusterRouter, ClusterRouterSettings
 from profiles.routers.registry import build_router
 
@@ -52,8 +53,6 @@ TOLD = {"dataset-best": "the dataset's name", "oracle": "the recorded scores"}
 
 AUTO: Literal["auto"] = "auto"
 """In place of a number of clusters: the one of the best held-out routing value."""
-DEFAULT_K = 8
-"""Clusters where a number is needed and none is given."""
 
 _SIMPLE = ("random", "best-single", "dataset-best", "oracle", "cheapest")
 _LEARNT = ("auto", "predictor")

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.evaluate.importing import FOLDER, import_profile
 from tasks.evaluate.table import pool_name
@@ -34,7 +34,7 @@ class ImportJob:
         out: folder of the table; None is one under `root`.
         publish: fit and publish a profile.
         fail_on_error: share of bad rows above which nothing is made of the rest.
-        clusters: K.
+        clusters: K, or `auto`.
         seed: of KMeans.
         encoder: embeds the questions.
         encoder_dtype: number format of its weights.
@@ -46,7 +46,7 @@ class ImportJob:
     out: Path | None = None
     publish: bool = True
     fail_on_error: float = 0.1
-    clusters: int = 8
+    clusters: int | Literal["auto"] = "auto"
     seed: int = 0
     encoder: str = "minilm"
     encoder_dtype: str = "float32"

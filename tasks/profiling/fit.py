@@ -33,7 +33,6 @@ def fit_profile(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbedde
         WarehouseError: a committed file cannot be read.
     """
     from profiles.build_profile import build_profile, train_queries
-    from profiles.clusters import ClusterSettings
     from profiles.profile import ProfileSettings
 
     job = planned.job
@@ -52,7 +51,7 @@ def fit_profile(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbedde
         pool_fingerprint=planned.pool.fingerprint,
         encoder_fingerprint=embedder.fingerprint,
         created_at=datetime.now(UTC),
-        settings=ProfileSettings(clusters=ClusterSettings(k=job.clusters, seed=job.seed)),
+        settings=ProfileSettings.of(job.clusters, job.seed),
         weights=_weights(planned, train.get_column("query_id").to_list(), outcomes),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.batch.equip import check_ready
 from tasks.batch.job import BatchJob
@@ -36,7 +36,7 @@ class ProfileJob(BatchJob):
     """What to profile and how; the fields are those of `flows.settings.ProfileSettings`."""
 
     questions: str
-    clusters: int = 8
+    clusters: int | Literal["auto"] = "auto"
     budget: str | None = None
     max_age: str | None = None
     half_life: str | None = None

@@ -251,11 +251,12 @@ def make_allocator(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbe
 
     from profiles.allocation import Allocator
     from profiles.clusters import ClusterSettings, fit_clusters
+    from profiles.profile import k_of
 
     job, board, saved = planned.job, board_of(planned), planned.saved
     texts = [query.prompt for query in planned.queries if query.split == TRAIN]
     vectors = embedder(texts)
-    clusters = fit_clusters(vectors, ClusterSettings(k=job.clusters, seed=job.seed))
+    clusters = fit_clusters(vectors, ClusterSettings(k=k_of(job.clusters), seed=job.seed))
     known = np.ones((len(board.query_ids), len(board.pair_ids)), np.bool_)
     done = {cell.cell for cells in saved.rounds[: saved.prepared] for cell in cells}
     for row, column in board.places([c.cell for c in saved.cells if c.cell not in done]):
