@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_SPARKS = 12
 """Small figures shown; series with an alarm come first."""
-SPARK = (250.0, 92.0)
+SPARK = (250.0, 104.0)
 """Width and height of a small figure, in pixels."""
 _READING = 62.0
 """Room at the right of a small figure for its last value."""
@@ -152,8 +152,13 @@ def spark(series: Series) -> Markup:
     ends = [v for n in nights for v in (n.value, n.low, n.high) if math.isfinite(v)]
     low, high = svg.spread(ends, room=0.12)
     x = svg.Scale(0.0, max(len(nights) - 1.0, 1.0), 8.0, width - _READING)
-    y = svg.Scale(low, high, height - 10.0, 10.0)
-    parts = [svg.line(8, height - 10, width - _READING, height - 10, "gridline")]
+    y = svg.Scale(low, high, height - 22.0, 10.0)
+    parts = [svg.line(8, height - 20, width - _READING, height - 20, "gridline")]
+    parts.append(svg.words(8, height - 5, f"{series.nights[0].at:%b %d}", cls="tick small"))
+    if len(series.nights) > 1:
+        last_day = f"{series.nights[-1].at:%b %d}"
+        end = width - _READING
+        parts.append(svg.words(end, height - 5, last_day, anchor="end", cls="tick small"))
     upper = [(x(i), y(n.high)) for i, n in enumerate(nights) if math.isfinite(n.high)]
     lower = [(x(i), y(n.low)) for i, n in enumerate(nights) if math.isfinite(n.low)]
     if len(upper) > 1 and len(lower) > 1:

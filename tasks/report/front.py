@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.report import formats as f
@@ -200,12 +200,10 @@ def _names(front: Front, plane: _Plane, best: Sequence[int]) -> list[Markup]:
     taken = [_around(*plane.at(p), 9.0 if _taken(front, p) else 6.0) for p in marks]
     taken += [box for path in front.paths.values() for box in _along(path, plane)]
     points, names, kinds = [], [], []
-    for path in front.paths.values():
-        for point in path:
-            if _placed(point) and (_taken(front, point) or not front.chosen):
-                points.append(plane.at(point))
-                names.append(f"α {point.alpha:g}")
-                kinds.append("small strong halo")
+    for at, name in _alpha_names(front, plane):
+        points.append(at)
+        names.append(name)
+        kinds.append("small strong halo")
     limit = 150.0 if plane.narrow else 260.0
     others = [i for i in range(len(front.pairs)) if i not in best and _placed(front.pairs[i])]
     # Too many names make none of them readable; every point names itself when pointed at.
@@ -228,6 +226,16 @@ def _names(front: Front, plane: _Plane, best: Sequence[int]) -> list[Markup]:
             parts.append(svg.line(x, y, near, min(max(y, label.box.top), edge), "leader"))
         parts.append(svg.words(label.x, label.y, name, cls=kind))
     return parts
+
+
+def _alpha_names(front: Front, plane: _Plane) -> Iterator[tuple[tuple[float, float], str]]:
+    """Alphas beside the points that are taken; where several share a point, once for all."""
+    for path in front.paths.values():
+        shown = [p for p in path if _placed(p) and (_taken(front, p) or not front.chosen)]
+        for _, same in itertools.groupby(shown, key=lambda p: tuple(map(round, plane.at(p)))):
+            together = list(same)
+            ends = dict.fromkeys(f"{p.alpha:g}" for p in (together[0], together[-1]))
+            yield plane.at(together[0]), "α " + "–".join(ends)
 
 
 def _around(x: float, y: float, radius: float) -> Box:

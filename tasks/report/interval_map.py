@@ -55,7 +55,7 @@ def interval_map(
     whole = element(
         "table",
         element("caption", _caption(table, pairs), class_="soft left"),
-        element("thead", element("tr", *_heads(terms, sizes, dense=dense))),
+        element("thead", element("tr", *_heads(terms, sizes, max(map(len, pairs)), dense=dense))),
         element("tbody", Markup("\n".join(body))),
         element("tfoot", element("tr", *_foot(table, columns, pairs, dense=dense))),
         class_="map dense" if dense else "map",
@@ -89,9 +89,10 @@ def _caption(table: IntervalMap, pairs: Sequence[str]) -> str:
 
 
 def _heads(
-    terms: Sequence[Sequence[str]], sizes: Sequence[int], *, dense: bool
+    terms: Sequence[Sequence[str]], sizes: Sequence[int], longest: int, *, dense: bool
 ) -> Iterator[Markup]:
-    yield element("th", "pair", scope="col")
+    # Without a width of its own the column would be as narrow as the longest word.
+    yield element("th", "pair", scope="col", style=f"min-width:{min(longest, 30)}ch")
     yield element("th", element("b", "all"), f"n {f.compact(sum(sizes))}", scope="col")
     yield Markup('<td class="gap"></td>')
     for number, (own, size) in enumerate(zip(terms, sizes, strict=True)):

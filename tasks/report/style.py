@@ -173,9 +173,8 @@ MAP = """
 .map thead th b { display: block; font-size: .95rem; color: var(--ink); }
 .map tbody th, .map tfoot th, .map thead th:first-child { position: sticky; left: 0; z-index: 1;
   background: var(--page); text-align: left; font-weight: 400; color: var(--ink);
-  max-width: 15rem; white-space: normal; overflow-wrap: anywhere; padding-right: .8rem; }
+  max-width: 18rem; white-space: normal; overflow-wrap: anywhere; padding-right: .8rem; }
 .map thead th:first-child { z-index: 3; color: var(--soft); }
-.map tbody th { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .map caption { padding: .6rem .6rem .3rem; font-size: .86rem; text-align: left; }
 .map td { min-width: 3.1rem; border-radius: .25rem; }
 .map td small { display: block; font-size: .7rem; opacity: .82; white-space: nowrap; }
@@ -203,7 +202,8 @@ MAP = """
 .sparks figure { margin: 0; } .columns { display: grid; gap: 1rem 2.5rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); align-items: start; }
 @media (max-width: 760px) { .map tbody th, .map tfoot th, .map thead th:first-child {
-  max-width: 7.6rem; font-size: .78rem; padding-right: .4rem; white-space: normal; }
+  max-width: 7.6rem; font-size: .78rem; padding-right: .4rem;
+  min-width: 0 !important; }
   .tall { max-height: 80vh; } }
 """
 """Heat-maps as tables, their keys, and small figures side by side."""

@@ -193,7 +193,7 @@ def made_nights(pairs: Sequence[str], nights: int = 20, alarm: str = "") -> list
                     bad,
                 )
             )
-            found.append(Night(at, pair, "cost_usd", 0.002, 0.0019, 0.0021, 1.0, False))
+            found.append(Night(at, pair, "price", 0.002, 0.0019, 0.0021, 1.0, False))
     return found
 
 

@@ -384,8 +384,8 @@ def test_nights_that_were_not_measured_leave_a_gap_and_no_nan():
 @pytest.mark.parametrize(
     ("metric", "value", "said"),
     [
-        ("accuracy", 0.815, "82"), ("refusal_rate", 0.02, "2"), ("cost_usd", 0.0021, "$0.0021"),
-        ("duration_s", 1.24, "1.2 s"), ("output_tokens", 1500.0, "1.5k"),
+        ("accuracy", 0.815, "82"), ("refusal", 0.02, "2"), ("price", 0.0021, "$0.0021"),
+        ("latency", 1.24, "1.2 s"), ("length", 1500.0, "1.5k"),
         ("accuracy", math.nan, "–"),
     ],
 )  # fmt: skip
