@@ -75,14 +75,14 @@ def this_process() -> str:
     return f"{os.getpid()}@{socket.gethostname()}"
 
 
-def _key(run_id: str) -> int:
+def lock_key(run_id: str) -> int:
     """The run's number among advisory locks: 63 bits of a hash."""
     digest = hashlib.sha256(f"atlas run {run_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _holder(connection: Connection, run_id: str) -> str | None:
-    found = connection.execute(_HOLDER, {"key": _key(run_id)}).scalars().first()
+    found = connection.execute(_HOLDER, {"key": lock_key(run_id)}).scalars().first()
     return None if found is None else str(found).removeprefix(f"{_NAME} ")
 
 
@@ -129,7 +129,7 @@ class _Keeper:
         if connection.dialect.server_version_info >= (14,):  # type: ignore[operator]
             connection.execute(text("SET idle_session_timeout = 0"))
         taken = connection.execute(
-            text("SELECT pg_try_advisory_lock(:key)"), {"key": _key(self._run_id)}
+            text("SELECT pg_try_advisory_lock(:key)"), {"key": lock_key(self._run_id)}
         ).scalar_one()
         if taken:
             self._connection = connection

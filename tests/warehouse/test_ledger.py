@@ -320,3 +320,17 @@ def test_the_same_pair_and_moment_are_invalidated_once(ledger):
 def test_an_invalidation_without_a_time_zone_is_refused(ledger):
     with pytest.raises(WarehouseError, match="without a time zone"):
         ledger.invalidate("m@@t", before=NOW.replace(tzinfo=None), reason="drift")
+
+
+def test_a_nul_in_what_a_provider_said_is_no_reason_to_stop(ledger):
+    ledger.apply([claim(), Doubt("q1", "reset by \0 peer", "{}", NOW)])
+
+    assert "reset by \ufffd peer" == only(ledger).doubt_reason
+
+
+def test_a_run_is_recorded_once(ledger):
+    with pytest.raises(WarehouseError, match="recorded already"):
+        ledger.create_run(run_record(), ["000002"])
+
+    assert ["r1"] == [run.run_id for run in ledger.runs()]
+    assert {"000000", "000001"} == set(ledger.chunk_states("r1"))

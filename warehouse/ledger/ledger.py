@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from warehouse.errors import WarehouseError
 from warehouse.ledger.apply import apply_entries
@@ -38,19 +39,27 @@ class Ledger:
     # ------------------------------------------------------------------ runs
 
     def create_run(self, run: RunRecord, chunk_ids: Sequence[str]) -> None:
-        """Record a run and its planned chunks, in one transaction."""
+        """Record a run and its planned chunks, in one transaction.
+
+        Raises:
+            WarehouseError: a run of that name is recorded already.
+        """
         row = asdict(run)
         row["max_cost_nano"] = to_nano(row.pop("max_cost_usd"))
-        with self._engine.begin() as connection:
-            connection.execute(runs.insert(), naive(row))
-            if chunk_ids:
-                connection.execute(
-                    chunks.insert(),
-                    [
-                        {"run_id": run.run_id, "chunk_id": chunk_id, "state": "planned"}
-                        for chunk_id in chunk_ids
-                    ],
-                )
+        planned = [
+            {"run_id": run.run_id, "chunk_id": chunk_id, "state": "planned"}
+            for chunk_id in chunk_ids
+        ]
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(runs.insert(), naive(row))
+                if planned:
+                    connection.execute(chunks.insert(), planned)
+        except IntegrityError:
+            raise WarehouseError(
+                f"Run {run.run_id!r} is recorded already: another process began it in this "
+                "moment. The same command resumes it once that process has ended."
+            ) from None
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run of that name, or None."""

@@ -6,6 +6,8 @@ step to `warehouse/migrations/versions`; a test compares what both paths make.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,11 +19,24 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
 )
 
 LEDGER_VERSION = 2
 
 metadata = MetaData()
+
+
+class FreeText(TypeDecorator[str]):
+    """Text from outside. PostgreSQL refuses the character NUL, so no database gets one."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ANN401, ARG002
+        """The text as it is stored: a NUL becomes the replacement character."""
+        return None if value is None else value.replace("\0", "\ufffd")
+
 
 meta = Table(
     "meta",
@@ -56,7 +71,7 @@ runs = Table(
     Column("profile_id", String(64)),
     Column("flow_run_id", String(64)),
     Column("mlflow_run_id", String(64)),
-    Column("message", Text),
+    Column("message", FreeText),
     Column("started_at", DateTime, nullable=False),
     Column("ended_at", DateTime),
 )
@@ -91,8 +106,8 @@ requests = Table(
     Column("cost_nano", BigInteger),
     Column("doubt_nano", BigInteger, nullable=False, default=0),
     Column("doubts", Integer, nullable=False, default=0),
-    Column("doubt_reason", Text),
-    Column("payload", Text),
+    Column("doubt_reason", FreeText),
+    Column("payload", FreeText),
     Column("claimed_at", DateTime, nullable=False),
     Column("settled_at", DateTime),
     Index("requests_by_chunk", "run_id", "chunk_id"),
@@ -131,7 +146,7 @@ invalidations = Table(
     metadata,
     Column("pair_id", Text, primary_key=True),
     Column("before", DateTime, primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("reason", FreeText, nullable=False),
     Column("run_id", String(200)),
     Column("created_at", DateTime, nullable=False),
 )
