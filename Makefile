@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser quick check format bench bench-recorded docs screenshots lock ui clean
+.PHONY: help install demo test test-browser quick check format bench bench-recorded bench-profiling docs screenshots lock ui clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench: $(READY)  ## overhead against a bare loop, memory against backlog size
 
 bench-recorded: $(READY)  ## every router on the recorded tables in ../shared/data
 	$(BIN)/python -m benchmarks.bench_recorded
+
+bench-profiling: $(READY)  ## routed accuracy from few cells, on the same tables
+	$(BIN)/python -m benchmarks.bench_profiling
 
 docs: $(READY)  ## regenerate what is generated
 	$(BIN)/python -m warehouse.tables > docs/tables.md
