@@ -72,6 +72,11 @@ class FeatureMap:
         blocks = (matrix, *_text_blocks(read, self))
         return np.hstack([s(b) for s, b in zip(self.scalings, blocks, strict=True)])
 
+    def counts(self, features: Matrix) -> Matrix:
+        """(n, C) the count block of (n, D) features."""
+        varied = len(self.scalings[-1].centre)
+        return features[:, features.shape[1] - varied :]
+
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """JSON-able words and arrays, from which `from_parts` makes the same map."""
         arrays: dict[str, NDArray[Any]] = {

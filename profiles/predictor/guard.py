@@ -20,6 +20,10 @@ class Gate(NamedTuple):
     """Mean utility gained over the best single pair, per question."""
     needed: float
     """What the gain had to exceed."""
+    macro_gain: float
+    """Mean over datasets of the mean gain in each."""
+    macro_needed: float
+    """What the mean over datasets had to exceed."""
     switched: float
     """Share of questions routed to another pair."""
 
@@ -72,35 +76,71 @@ def guarded(utility: Matrix, base: int, errors: Matrix) -> Matrix:
 
 
 def judge_gate(
-    chosen: NDArray[np.int64], base: int, realised: Matrix, needed_points: float
+    chosen: NDArray[np.int64],
+    base: int,
+    realised: Matrix,
+    groups: NDArray[np.int64],
+    needed_points: float,
 ) -> Gate:
-    """Open the gate only if the gain exceeds its standard error and `needed_points` points.
+    """Open the gate only if two means of the gain are above their standard error and a floor.
 
-    The standard error of a mean is what a bootstrap of the questions would show. Questions kept at
-    the base gain nothing, for certain. A switched question where either utility is unknown counts
-    as the mean of the known ones switched to the same pair; where none is known, as no gain.
+    The means are over questions (micro) and over datasets (macro); the standard error of a mean is
+    what a bootstrap of the questions, inside datasets for macro, would show. Questions kept at the
+    base gain nothing, for certain. A switched question where either utility is unknown counts as
+    the mean of the known ones of its dataset switched to the same pair, or of all datasets; where
+    none is known, as no gain.
 
     Args:
         chosen: (n,) pairs chosen out of fold.
         base: the best single pair.
         realised: (n, P) utilities of the observed outcomes; NaN unknown.
+        groups: (n,) dataset numbers.
         needed_points: smallest gain, in points (hundredths) of utility.
     """
     n = len(chosen)
-    least = needed_points / 100.0
-    if not n:
-        return Gate(open=False, gain=0.0, needed=least, switched=0.0)
     moved = chosen != base
     gains = np.where(moved, realised[np.arange(n), chosen] - realised[:, base], 0.0)
-    known = np.isfinite(gains)
-    mean, variance = 0.0, 0.0
-    for pair in np.unique(chosen[moved]):
-        rows = moved & (chosen == pair)
-        seen = gains[rows & known]
-        share = rows.mean()
-        if len(seen):
-            mean += share * seen.mean()
-            variance += share**2 * float((seen**2).sum()) / len(seen) ** 2
-    sd = float(np.sqrt(max(variance - mean**2 / n, 0.0)))
-    needed = max(sd, least)
-    return Gate(open=mean > needed, gain=float(mean), needed=needed, switched=float(moved.mean()))
+    seen = moved & np.isfinite(gains)
+    if not seen.any():
+        return Gate(False, 0.0, needed_points / 100, 0.0, needed_points / 100, float(moved.mean()))
+    squares = np.where(seen, gains, 0.0) ** 2
+    gains = _completed(gains, chosen, groups)
+    # Where only some of the switched questions tell, every mean is that much less certain.
+    widening = moved.sum() / seen.sum()
+    sizes = np.bincount(groups).astype(np.float64)
+    sizes_kept = sizes[sizes > 0]
+    means = np.bincount(groups, gains)[sizes > 0] / sizes_kept
+    seconds = np.bincount(groups, squares)[sizes > 0] / sizes_kept * widening
+    spread = np.maximum(seconds - means**2, 0.0) / sizes_kept * widening
+    micro = float(gains.mean())
+    micro_sd = float(np.sqrt(max(squares.mean() * widening - micro**2, 0.0) / n * widening))
+    macro = float(means.mean())
+    macro_sd = float(np.sqrt(spread.sum()) / len(means))
+    needed = max(micro_sd, needed_points / 100)
+    macro_needed = max(macro_sd, needed_points / 100)
+    return Gate(
+        open=micro > needed and macro > macro_needed,
+        gain=micro,
+        needed=needed,
+        macro_gain=macro,
+        macro_needed=macro_needed,
+        switched=float(moved.mean()),
+    )
+
+
+def _completed(gains: Matrix, chosen: NDArray[np.int64], groups: NDArray[np.int64]) -> Matrix:
+    """Unknown gains replaced by the mean of the known ones of their kind."""
+    unknown = ~np.isfinite(gains)
+    if not unknown.any():
+        return gains
+    filled = gains.copy()
+    for pair in np.unique(chosen[unknown]):
+        same = chosen == pair
+        known = gains[same & ~unknown]
+        filled[same & unknown] = known.mean() if len(known) else 0.0
+        for group in np.unique(groups[same & unknown]):
+            here = same & (groups == group)
+            known = gains[here & ~unknown]
+            if len(known):
+                filled[here & unknown] = known.mean()
+    return filled

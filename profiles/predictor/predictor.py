@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from profiles.errors import ProfileError
 from profiles.outcomes import OutcomeMatrices
 from profiles.predictor.calibration import Platt, fit_platt
+from profiles.predictor.familiarity import Familiarity, fit_familiarity, group_numbers
 from profiles.predictor.features import FeatureMap, fit_features
 from profiles.predictor.fill import additive_fill
 from profiles.predictor.guard import advantage_sd
@@ -31,6 +33,8 @@ class Prediction(NamedTuple):
     """(n, P) calibrated probabilities, which people read."""
     leverage: Matrix
     """(n,) how far the question lies from what was fitted: variance per unit of noise."""
+    familiar: NDArray[np.bool_]
+    """(n,) whether the question passes for a member of a training dataset."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,25 @@ class Predictor:
     Attributes:
         settings: how it was fitted.
         features: from question to numbers.
+        familiarity: which training dataset a question resembles; the outputs are features too.
         ridge: from numbers to scores of every pair.
         calibration: from scores to probabilities.
         oof_scores: (n, P) out-of-fold estimates of the training rows, in their order.
         oof_leverage: (n,) out-of-fold leverage of the training rows.
+        oof_familiar: (n,) bool, whether a training row would be familiar to the other folds.
+        groups: (n,) dataset of every training row, small datasets together.
         advantage_sd: (P, P) standard error, at leverage 1, of pair p's advantage over pair b.
     """
 
     settings: PredictorSettings
     features: FeatureMap
+    familiarity: Familiarity
     ridge: Ridge
     calibration: Platt
     oof_scores: Matrix
     oof_leverage: Matrix
+    oof_familiar: NDArray[np.bool_]
+    groups: NDArray[np.int64]
     advantage_sd: Matrix
 
     def predict(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> Prediction:
@@ -70,17 +80,24 @@ class Predictor:
         """
         scores = np.empty((len(texts), len(self.ridge.intercept)))
         leverage = np.empty(len(texts))
+        familiar = np.empty(len(texts), np.bool_)
         # An empty batch is checked like any other.
         for start in range(0, max(len(texts), 1), _CHUNK):
             part = slice(start, start + _CHUNK)
             features = self.features.transform(texts[part], embeddings[part])
+            membership = self.familiarity.membership(features)
+            familiar[part] = self.familiarity.familiar(membership, self.features.counts(features))
+            features = np.hstack([features, self.familiarity.block(membership)])
             scores[part] = self.ridge.estimate(features)
             leverage[part] = self.ridge.leverage(features)
-        return Prediction(scores, self.calibration(scores), leverage)
+        return Prediction(scores, self.calibration(scores), leverage, familiar)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """JSON-able words and arrays, from which `from_parts` makes the same predictor."""
         words, arrays = self.features.to_parts()
+        more_words, more_arrays = self.familiarity.to_parts()
+        words |= more_words
+        arrays |= more_arrays
         arrays |= {
             "weights": self.ridge.weights,
             "intercept": self.ridge.intercept,
@@ -88,6 +105,8 @@ class Predictor:
             "calibration": np.column_stack(self.calibration),
             "oof_scores": self.oof_scores,
             "oof_leverage": self.oof_leverage,
+            "oof_familiar": self.oof_familiar,
+            "groups": self.groups,
             "advantage_sd": self.advantage_sd,
         }
         words |= {"settings": asdict(self.settings), "rows": self.ridge.rows}
@@ -100,10 +119,13 @@ class Predictor:
         return cls(
             settings=PredictorSettings(**words["settings"]),
             features=FeatureMap.from_parts(words, arrays),
+            familiarity=Familiarity.from_parts(words, arrays),
             ridge=Ridge(arrays["weights"], arrays["intercept"], arrays["root"], int(words["rows"])),
             calibration=Platt(np.ascontiguousarray(slope), np.ascontiguousarray(offset)),
             oof_scores=arrays["oof_scores"],
             oof_leverage=arrays["oof_leverage"],
+            oof_familiar=arrays["oof_familiar"],
+            groups=arrays["groups"],
             advantage_sd=arrays["advantage_sd"],
         )
 
@@ -119,14 +141,15 @@ def fit_predictor(
     """Fit a predictor on n training questions; None where fewer than `min_rows` have a score.
 
     Features (vocabulary, projection, scales) are fitted on all training texts: they see no score.
-    Everything that sees scores is cross-validated, with equal texts in one fold.
+    Everything that sees scores or datasets is cross-validated, with equal texts in one fold.
 
     Args:
         texts: n texts.
         embeddings: (n, D) float32.
         outcomes: (n, P) of what was observed; cells that were not run or not scored are filled
             additively, and questions without any score are left out of the fit.
-        datasets: n dataset names; not told to the fit, which must serve unseen ones.
+        datasets: n dataset names, None where unknown. They say what a familiar question is like
+            (see `profiles.predictor.familiarity`); no question to be routed is told its own.
         settings: how to fit.
 
     Raises:
@@ -142,6 +165,11 @@ def fit_predictor(
     if usable.sum() < settings.min_rows or len(np.unique(folds[usable])) < 2:
         return None
     features, matrix = fit_features(texts, embeddings, settings)
+    groups = group_numbers(datasets)
+    familiarity, told = fit_familiarity(
+        matrix, features.counts(matrix), groups, folds, settings.ridge
+    )
+    matrix = np.hstack([matrix, familiarity.block(told.membership)])
     targets = np.full(observed[:, seen].shape, np.nan)
     targets[usable] = additive_fill(observed[np.ix_(usable, seen)])
     held = out_of_fold(matrix, targets, folds, settings.ridge)
@@ -150,6 +178,7 @@ def fit_predictor(
     return Predictor(
         settings=settings,
         features=features,
+        familiarity=familiarity,
         ridge=Ridge(
             _spread(fitted.weights, seen),
             _spread(fitted.intercept[None], seen)[0],
@@ -159,6 +188,8 @@ def fit_predictor(
         calibration=fit_platt(oof_scores, observed),
         oof_scores=oof_scores,
         oof_leverage=held.leverage,
+        oof_familiar=told.familiar,
+        groups=groups,
         advantage_sd=advantage_sd(oof_scores, observed),
     )
 
@@ -173,8 +204,6 @@ def _spread(values: Matrix, seen: NDArray[np.bool_]) -> Matrix:
 def _check_rows(
     texts: Sequence[str], outcomes: OutcomeMatrices, datasets: Sequence[str | None]
 ) -> None:
-    from profiles.errors import ProfileError
-
     if not len(texts) == len(outcomes.scores) == len(datasets):
         msg = (
             f"{len(texts)} texts, {len(outcomes.scores)} rows of outcomes and {len(datasets)}"

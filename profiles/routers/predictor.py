@@ -34,7 +34,8 @@ class PredictorRouter:
 
     The best single pair at an alpha is the one of the highest training utility there (at alpha 0:
     the highest training macro). A question leaves it for the pair of the largest advantage less
-    `margin` standard errors, if that is positive; and no question does while the gate is closed.
+    `margin` standard errors, if that is positive. A question that resembles no training dataset
+    keeps the best single pair, and so does every question while the gate is closed.
     """
 
     needs_embeddings = True
@@ -72,6 +73,7 @@ class PredictorRouter:
         if gate.open:
             raw = self._utility(prediction.scores, costs, context.alpha)
             utility = self._guarded(raw, prediction.leverage, base, context.alpha)
+            utility[~prediction.familiar] = single
             ranking = _prefer(rank_pairs(utility, context.allowed, self._ties), utility, base)
         else:
             utility = np.tile(single, (n, 1))
@@ -86,7 +88,7 @@ class PredictorRouter:
             cluster=labels,
             distance=distances,
             out_of_distribution=beyond,
-            reason=self._reasons(pair, base, expected, context, gate),
+            reason=self._reasons(pair, base, expected, prediction.familiar, context, gate),
         )
 
     def gate(self, alpha: float) -> Gate:
@@ -119,10 +121,11 @@ class PredictorRouter:
         bases = np.full(len(labels), base, np.int64)
         utility = self._utility(oof.oof_scores, costs, alpha)
         lowered = self._guarded(utility, oof.oof_leverage, bases, alpha)
+        lowered[~oof.oof_familiar] = single
         pairs = _prefer(rank_pairs(lowered, None, self._ties), lowered, bases)[:, 0]
         spent = np.where(np.isfinite(train.costs_usd), train.costs_usd, costs)
         realised = self._utility(train.scores, spent, alpha)
-        gate = judge_gate(pairs, base, realised, oof.settings.gate_points)
+        gate = judge_gate(pairs, base, realised, oof.groups, oof.settings.gate_points)
         return _Held(base, pairs, gate)
 
     def _single(self, alpha: float) -> Matrix:
@@ -151,6 +154,7 @@ class PredictorRouter:
         pair: NDArray[np.int64],
         base: NDArray[np.int64],
         expected: Matrix,
+        familiar: NDArray[np.bool_],
         context: RoutingContext,
         gate: Gate,
     ) -> tuple[str, ...]:
@@ -160,15 +164,17 @@ class PredictorRouter:
         restricted = np.zeros(len(pair), np.int64)
         if context.allowed is not None:
             restricted += ~context.allowed.all(axis=1)
-        verdict = (
-            f"out of fold, routing gains {100 * gate.gain:.2f} points of utility at alpha"
-            f" {context.alpha:g} where {100 * gate.needed:.2f} are needed"
-        )
+        verdict = _verdict(gate, context.alpha)
 
         def describe(row: int) -> str:
             shown = f"expected score {percent[row] / 100:.2f}" if percent[row] >= 0 else "no score"
             if not gate.open:
                 text = f"gate closed: {verdict}; best single pair {names[pair[row]]}, {shown}"
+            elif not familiar[row]:
+                text = (
+                    "unlike every training dataset, so by overall figures:"
+                    f" {names[pair[row]]}, {shown}"
+                )
             elif pair[row] == base[row]:
                 text = f"no pair is clearly better than {names[pair[row]]}, {shown}"
             else:
@@ -178,7 +184,7 @@ class PredictorRouter:
                 )
             return text + ("; among the pairs allowed for it" if restricted[row] else "")
 
-        keys = ((pair * pairs + base) * 128 + percent + 1) * 2 + restricted
+        keys = (((pair * pairs + base) * 128 + percent + 1) * 2 + restricted) * 2 + familiar
         return sentences(keys, describe)
 
 
@@ -188,6 +194,16 @@ class _Held(NamedTuple):
     base: int
     chosen: NDArray[np.int64]
     gate: Gate
+
+
+def _verdict(gate: Gate, alpha: float) -> str:
+    gain, needed, over = gate.gain, gate.needed, "questions"
+    if gain > needed:
+        gain, needed, over = gate.macro_gain, gate.macro_needed, "datasets"
+    return (
+        f"out of fold, leaving the best single pair gains {100 * gain:.2f} points of utility at"
+        f" alpha {alpha:g} on the mean over {over}, and more than {100 * needed:.2f} are needed"
+    )
 
 
 def _prefer(
