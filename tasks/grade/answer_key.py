@@ -53,7 +53,8 @@ def answer_key(answer: str | None, grader: str | None = None) -> str | None:
         return _program(answer)
     if grader == "numeric":
         return _number_in(answer)
-    return _listed(answer) or _text(final_answer(answer).text)
+    is_list, key = _listed(answer)
+    return key if is_list else _text(final_answer(answer).text)
 
 
 def number_key(value: Fraction | float, *, percent: bool = False) -> str | None:
@@ -135,30 +136,29 @@ def _quantity(quantity: Quantity) -> str | None:
     return number_key(quantity.value, percent=quantity.percent)
 
 
-def _listed(answer: str) -> str | None:
-    """Key of a JSON list: of texts and numbers, or of such a list and its scale.
+def _listed(answer: str) -> tuple[bool, str | None]:
+    """Whether an answer is a JSON list, and its key.
 
-    `[["3 million", "4"], ""]` and `[[3, 4], "million"]` are the second kind, in which
-    table questions are commonly answered.
+    A list of texts and numbers; or a number or such a list with its scale or unit beside it:
+    `[["3 million", "4"], ""]`, `[[3, 4], "million"]`, `[2019, "year"]`, as table questions are
+    commonly answered. Blanks say nothing.
     """
     try:
         value = json.loads(answer)
     except (ValueError, RecursionError):
-        return None
+        return False, None
     if not isinstance(value, list):
-        return None
+        return False, None
     scale = ""
-    if len(value) == 2 and isinstance(value[1], str) and value[1].lower() in _SCALE_WORDS:
-        value, scale = value[0], value[1].lower()
+    if len(value) == 2 and isinstance(value[1], str) and not isinstance(value[0], str):
+        value, scale = value[0], value[1].strip().lower()
     items = value if isinstance(value, list) else [value]
-    keys = {_item(item, scale) for item in items if item is not None and item != ""}
-    if not keys or None in keys:
-        return None
+    said = [item for item in items if item is not None and str(item).strip()]
+    keys = {_item(item, scale) for item in said}
+    if None in keys or not keys:
+        return True, None
     ordered = sorted(str(key) for key in keys)
-    return ordered[0] if len(ordered) == 1 else _bounded(f"l:{json.dumps(ordered)}")
-
-
-_SCALE_WORDS = {"", "percent", *SCALES}
+    return True, ordered[0] if len(ordered) == 1 else _bounded(f"l:{json.dumps(ordered)}")
 
 
 def _item(item: object, scale: str) -> str | None:

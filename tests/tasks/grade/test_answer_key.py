@@ -30,6 +30,7 @@ from tasks.grade.numeric import grade_numeric
         ("exact", '["a", "b"]', '["B", "A"]'),
         ("exact", '[["$45,947 thousand"], ""]', '[[45947], "thousand"]'),
         ("exact", '[31.25, "percent"]', '[["31.25%"], ""]'),
+        ("exact", '[2019, "year"]', '[["2019"], ""]'),
         ("exact", "1,000", "1000"),
         (None, "Answer: Paris", "paris"),
         ("code", "```python\ndef f(x):\n    'Twice.'\n    return x*2\n```",
@@ -73,6 +74,9 @@ def test_different_answers_differ(grader: str, one: str, other: str) -> None:
         ("choice", "A or B"),
         ("code", "there is no program here"),
         ("code", "```python\ndef f(:\n```"),
+        ("exact", '[[""], ""]'),
+        ("exact", "[null, {}]"),
+        ("exact", "[]"),
     ],
 )
 def test_what_says_nothing_has_no_key(grader: str, answer: str | None) -> None:
