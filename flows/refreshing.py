@@ -161,7 +161,6 @@ class _Session:
         self._env, self._clock, self._wrap = env, clock, wrap
         self._root: Path = settings.root
         self._job = replace(profile_job(settings, flow_run_id), name=None)
-        self._touched: set[str] = set()
         self._loaded: CachedEmbedder | None = None
         self._cells_known = 0
         self._worked = self._failed = 0
@@ -199,7 +198,7 @@ class _Session:
         planned = replace(planned, job=job)
         say_plan(self._settings, planned)
         if planned.cells:
-            self._touched.add(planned.run_id)
+            self._refresh.join(self._ledger, planned.run_id)
         progress = SessionProgress(self._settings, planned.run_id, "cells")
         report = run_async(
             run_profile(
@@ -234,7 +233,7 @@ class _Session:
         """Ask the canaries of one run."""
         count = sum(len(one.query_ids) for one in canaries.sets)
         say(f"{count:,} canaries of {len(canaries.sets):,} pairs; run {canaries.run_id}")
-        self._touched.add(canaries.run_id)
+        self._refresh.join(self._ledger, canaries.run_id)
         progress = SessionProgress(self._settings, canaries.run_id, "canaries")
         report = run_async(
             run_canaries(
@@ -342,12 +341,13 @@ class _Session:
         """What one run of this refresh may still cost, what it cost already included."""
         if self._settings.max_cost_usd is None:
             return None
-        spent = self._spent()
-        own = self._ledger.spend(run_id).total_usd if run_id in spent.run_ids else Decimal(0)
-        return max(Decimal(0), self._settings.max_cost_usd - spent.cost_usd + own)
+        own = Decimal(0)
+        if run_id in self._refresh.runs:
+            own = self._ledger.spend(run_id).total_usd
+        return max(Decimal(0), self._settings.max_cost_usd - self._spent().cost_usd + own)
 
     def _spent(self) -> Spent:
-        return spent_by(self._root, self._ledger, self._refresh, self._touched)
+        return spent_by(self._root, self._ledger, self._refresh)
 
     def _count(self, run: RunReport | None) -> None:
         if run is not None:

@@ -33,6 +33,7 @@ class RefreshRun(NamedTuple):
         night: its day in UTC.
         old_profile_id: the version in use when it began.
         resumed: whether an earlier attempt began it.
+        runs: the runs it is made of, those of earlier attempts included; grows by `join`.
     """
 
     run_id: str
@@ -40,6 +41,25 @@ class RefreshRun(NamedTuple):
     started_at: datetime
     old_profile_id: str | None
     resumed: bool
+    runs: list[str]
+
+    def join(self, ledger: Ledger, run_id: str) -> None:
+        """Note a run as part of this refresh, before it begins."""
+        if run_id not in self.runs:
+            self.runs.append(run_id)
+            ledger.update_run(self.run_id, config_json=self.config_json())
+
+    def config_json(self) -> str:
+        """What the ledger keeps of it."""
+        return json.dumps(
+            {
+                "kind": KIND,
+                "night": self.night,
+                "old_profile_id": self.old_profile_id,
+                "runs": self.runs,
+            },
+            sort_keys=True,
+        )
 
 
 class Spent(NamedTuple):
@@ -56,7 +76,6 @@ class Spent(NamedTuple):
     calls: int
     cells: int
     canaries: int
-    run_ids: tuple[str, ...]
 
 
 def open_refresh(root: Path, ledger: Ledger, *, now: datetime, latest: str | None) -> RefreshRun:
@@ -77,7 +96,12 @@ def open_refresh(root: Path, ledger: Ledger, *, now: datetime, latest: str | Non
             ledger.update_run(run.run_id, state="running", message=None)
             remove_uncommitted(root, run.run_id, ledger.commits(run_id=run.run_id))
             return RefreshRun(
-                run.run_id, config["night"], run.started_at, config["old_profile_id"], True
+                run.run_id,
+                config["night"],
+                run.started_at,
+                config["old_profile_id"],
+                resumed=True,
+                runs=config["runs"],
             )
     night = f"{now.astimezone(UTC):%Y-%m-%d}"
     taken = {run.run_id for run in runs}
@@ -85,20 +109,20 @@ def open_refresh(root: Path, ledger: Ledger, *, now: datetime, latest: str | Non
     while run_id in taken:
         number += 1
         run_id = f"refresh-{night}-{number}"
-    config = {"kind": KIND, "night": night, "old_profile_id": latest}
+    refresh = RefreshRun(run_id, night, now.astimezone(UTC), latest, resumed=False, runs=[])
     record = RunRecord(
         run_id=run_id,
         kind=KIND,
         state="running",
         input_path="refresh",
         input_sha256="",
-        config_json=json.dumps(config, sort_keys=True),
+        config_json=refresh.config_json(),
         config_sha="",
         code_version=code_version(),
-        started_at=now.astimezone(UTC),
+        started_at=refresh.started_at,
     )
     ledger.create_run(record, [])
-    return RefreshRun(run_id, night, record.started_at, latest, False)
+    return refresh
 
 
 def pause_refresh(ledger: Ledger, refresh: RefreshRun, state: str) -> None:
@@ -125,14 +149,8 @@ def close_refresh(
     ledger.update_run(refresh.run_id, state="complete", ended_at=now.astimezone(UTC))
 
 
-def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun, run_ids: set[str]) -> Spent:
-    """What a refresh cost: the runs named, and those begun since it began.
-
-    Args:
-        root: of the warehouse.
-        ledger: knows the runs.
-        refresh: the refresh.
-        run_ids: runs that this session worked on; one begun earlier counts whole.
+def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun) -> Spent:
+    """What the runs of a refresh came to; a run that was paused before it counts whole.
 
     Raises:
         WarehouseError: a committed file cannot be read.
@@ -141,11 +159,7 @@ def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun, run_ids: set[str])
 
     from warehouse.query import scan
 
-    own = {
-        run.run_id: run.kind
-        for run in ledger.runs()
-        if run.kind in PARTS and (run.run_id in run_ids or run.started_at >= refresh.started_at)
-    }
+    own = {run.run_id: run.kind for run in ledger.runs() if run.run_id in refresh.runs}
     cost = sum((ledger.spend(run_id).total_usd for run_id in own), Decimal(0))
     commits = [one for one in ledger.commits("attempts") if one.run_id in own]
     chats = scan(root, commits, "attempts").filter(
@@ -156,4 +170,4 @@ def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun, run_ids: set[str])
     for run_id, kind in own.items():
         for _, _, counts in ledger.chunk_states(run_id).values():
             done[kind] += counts.answered + counts.failed
-    return Spent(cost, calls, done["profile"], done["canary"], tuple(sorted(own)))
+    return Spent(cost, calls, done["profile"], done["canary"])
