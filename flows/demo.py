@@ -128,7 +128,7 @@ def _evaluate(settings: DemoSettings) -> Evaluation:
 
     planned = plan_profile(profile_job(_profile_settings(settings)), env=os.environ)
     table = settings.folder / "outcomes"
-    export_table(settings.home.root, planned.labelled, planned.identity, table)
+    export_table(planned, table)
     return run_evaluation(
         EvaluateSettings(**settings.home.model_dump(), directory=table, routers=ROUTERS)
     )

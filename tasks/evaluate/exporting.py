@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.evaluate.table import OUTCOMES, QUERIES, TRAIN
-from tasks.profiling.profile import known_outcomes
+from tasks.profiling.fit import usable_outcomes
 from warehouse.commits import make_folder, published
 from warehouse.ledger import open_ledger
+from warehouse.query import scan
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from tasks.profiling.planning import PlannedProfile
     from tasks.query import Query
-    from tasks.read import LabelledSet
 
 SOURCE = "profile run"
 """Stands in the column `source`, where published tables have `recorded`."""
+_CELL = ["run_id", "query_id", "pair_id"]
 
 
 class ExportedTable(NamedTuple):
@@ -30,26 +32,16 @@ class ExportedTable(NamedTuple):
     left_out: int
 
 
-def export_table(
-    root: Path,
-    labelled: LabelledSet,
-    identity: Mapping[str, Any],
-    directory: Path,
-    *,
-    limit: int | None = None,
-) -> ExportedTable:
+def export_table(planned: PlannedProfile, directory: Path) -> ExportedTable:
     """Write `queries.parquet` and `outcomes.parquet` of a profiled set.
 
-    A held-out question that lacks the outcome of some pair (its call failed for good) is left out
+    Outcomes are those a profile would be fitted on, see `tasks.profiling.fit.usable_outcomes`. A
+    held-out question that lacks the outcome of some pair (its call failed for good) is left out
     and counted: a router that chose that pair could not be scored on it.
 
     Args:
-        root: warehouse of the profile runs.
-        labelled: the labelled questions.
-        identity: of the profiling job (`PlannedProfile.identity`): outcomes of the same pairs and
-            prompts are taken, the newest where a cell was run twice.
+        planned: the profiling job, as it stands.
         directory: made if missing; files of these names in it are replaced.
-        limit: the job's own limit of questions.
 
     Raises:
         WarehouseError: there is no ledger, a committed file is damaged, or a file cannot be
@@ -57,18 +49,24 @@ def export_table(
     """
     import polars as pl
 
+    root = planned.job.root
     ledger = open_ledger(root, read_only=True)
     try:
-        runs = [run for run in ledger.runs() if run.kind == "profile"]
-        known = known_outcomes(root, ledger, runs, identity)
+        known = usable_outcomes(planned, ledger).filter(pl.col("error_type").is_null())
+        said = (
+            scan(root, ledger.commits("outcomes"), "outcomes")
+            .select(*_CELL, "answer")
+            .collect()
+            .unique(_CELL, keep="last", maintain_order=True)
+        )
     finally:
         ledger.close()
-    queries = _queries(labelled.queries[:limit])
-    outcomes = known.join(queries.select("query_id"), on="query_id", how="semi")
+    queries = _queries(planned.queries)
+    outcomes = known.join(said, on=_CELL, how="left")
     whole = (
         outcomes.group_by("query_id")
         .agg(pairs=pl.col("pair_id").n_unique())
-        .filter(pl.col("pairs") == len(identity["pairs"]))
+        .filter(pl.col("pairs") == len(planned.pool.pairs))
     )
     kept = queries.filter(
         (pl.col("split") == TRAIN) | pl.col("query_id").is_in(whole["query_id"].implode())

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from tasks.embedder import cached_embedder
+from tasks.evaluate import exporting
 from tasks.evaluate.evaluate import EvaluateJob, evaluate
 from tasks.evaluate.exporting import export_table
 from tasks.evaluate.table import read_table
-from tasks.profiling.profile import ProfileJob, plan_profile, run_profile
+from tasks.profiling.planning import ProfileJob, plan_profile
+from tasks.profiling.profile import run_profile
 from warehouse.errors import WarehouseError
 
 POOL = """
@@ -45,7 +48,7 @@ def _questions(path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _profiled(tmp_path):
+def _profiled(tmp_path, **settings):
     _questions(tmp_path / "questions.jsonl")
     (tmp_path / "pool.yaml").write_text(POOL)
     root = tmp_path / "root"
@@ -55,6 +58,7 @@ def _profiled(tmp_path):
         root=root,
         clusters=2,
         encoder="hashing",
+        **settings,
     )
     planned = plan_profile(job, env={})
     embedder = lambda: cached_embedder(root, "hashing")  # noqa: E731
@@ -65,9 +69,7 @@ def _profiled(tmp_path):
 def test_a_profile_run_can_be_evaluated(tmp_path):
     planned = _profiled(tmp_path)
 
-    exported = export_table(
-        planned.job.root, planned.labelled, planned.identity, tmp_path / "table"
-    )
+    exported = export_table(planned, tmp_path / "table")
 
     assert (20, 40, 0) == (exported.queries, exported.outcomes, exported.left_out)
     table = read_table(tmp_path / "table")
@@ -87,7 +89,7 @@ def test_a_profile_run_can_be_evaluated(tmp_path):
 
 def test_a_table_has_the_schema_of_published_ones(tmp_path):
     planned = _profiled(tmp_path)
-    export_table(planned.job.root, planned.labelled, planned.identity, tmp_path / "table")
+    export_table(planned, tmp_path / "table")
 
     assert {
         "query_id": pl.String,
@@ -105,26 +107,31 @@ def test_a_table_has_the_schema_of_published_ones(tmp_path):
     )
 
 
-def test_held_out_questions_without_every_pairs_outcome_are_left_out_and_counted(tmp_path):
+def test_held_out_questions_without_every_pairs_outcome_are_left_out_and_counted(
+    tmp_path, monkeypatch
+):
     planned = _profiled(tmp_path)
-    wider = planned.identity["pairs"] | {"third@@none": "never run"}
+    usable = exporting.usable_outcomes
+    failed = pl.col("query_id").is_in(["q3", "q17"]) & (pl.col("model") == "yes")
+    monkeypatch.setattr(exporting, "usable_outcomes", lambda *known: usable(*known).filter(~failed))
 
-    exported = export_table(
-        planned.job.root,
-        planned.labelled,
-        planned.identity | {"pairs": wider},
-        tmp_path / "table",
-    )
+    exported = export_table(planned, tmp_path / "table")
 
-    assert (12, 24, 8) == (exported.queries, exported.outcomes, exported.left_out)
+    # Of q3, a training question, what is known is kept; q17 is to be routed, and goes.
+    assert (19, 37, 1) == (exported.queries, exported.outcomes, exported.left_out)
+
+
+def test_answers_stand_beside_their_scores(tmp_path):
+    export_table(_profiled(tmp_path), tmp_path / "table")
+
+    rows = pl.read_parquet(tmp_path / "table" / "outcomes.parquet")
+    assert {("no", "no"), ("yes", "yes")} == set(rows.select("model", "answer").unique().rows())
 
 
 def test_a_limit_takes_the_jobs_own_questions(tmp_path):
-    planned = _profiled(tmp_path)
+    planned = _profiled(tmp_path, limit=13)
 
-    exported = export_table(
-        planned.job.root, planned.labelled, planned.identity, tmp_path / "table", limit=13
-    )
+    exported = export_table(planned, tmp_path / "table")
 
     assert (13, 26) == (exported.queries, exported.outcomes)
 
@@ -132,7 +139,9 @@ def test_a_limit_takes_the_jobs_own_questions(tmp_path):
 def test_without_a_ledger_there_is_nothing_to_export(tmp_path):
     planned = _profiled(tmp_path)
 
+    moved = replace(planned, job=replace(planned.job, root=tmp_path / "elsewhere"))
+
     with pytest.raises(WarehouseError, match="There is no ledger"):
-        export_table(tmp_path / "elsewhere", planned.labelled, planned.identity, tmp_path / "table")
+        export_table(moved, tmp_path / "table")
 
     assert not (tmp_path / "table").exists()
