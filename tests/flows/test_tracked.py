@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -60,6 +62,9 @@ def test_a_profile_is_logged_once_with_its_files(atlas, tracking):
     (run,) = tracking()
     assert "FINISHED" == run.info.status
     assert 1.0 == run.data.metrics["accuracy/all/small--none"]
+    kept = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert "ATLAS profile" in (kept / "profile.html").read_text(encoding="utf-8")
+    assert (kept / "figures" / "clusters.svg").exists()
 
 
 def test_an_mlflow_that_cannot_be_reached_is_said_and_the_run_goes_on(

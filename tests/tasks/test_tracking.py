@@ -116,6 +116,17 @@ def test_a_run_has_its_params_metrics_tags_files_and_end(store, tracker, tmp_pat
     assert store[1] in kept.parents
 
 
+def test_a_page_and_its_pictures_are_kept_as_text_under_their_names(store, tracker):
+    run_id = tracker.start("one", "page", {})
+
+    tracker.text(run_id, "<svg>é</svg>", "figures/front.svg")
+    tracker.text("", "nothing", "lost.txt")
+
+    kept = Path(read(store, run_id).info.artifact_uri.removeprefix("file://"))
+    assert "<svg>é</svg>" == (kept / "figures" / "front.svg").read_text(encoding="utf-8")
+    assert ["front.svg"] == [path.name for path in kept.rglob("*") if path.is_file()]
+
+
 def test_more_metrics_and_params_than_one_request_takes_all_arrive(store, tracker):
     run_id = tracker.start("many", "name", {f"p{i}": i for i in range(230)})
     tracker.log(run_id, {f"m{i}": float(i) for i in range(2_100)})
