@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from profiles.pool import Pair
 from tasks.importing.check import checked, checked_call
 from tasks.importing.columns import read_columns
 from tasks.importing.errors import LogError
@@ -117,6 +118,7 @@ def read_logs(sources: Sequence[str | Path], options: ImportOptions | None = Non
         warnings.append(f"rows written twice, read once: {cells.duplicates:,}")
     warnings += questions.sentences()
     outcomes = calls.fill(cells.outcomes, "litellm", warnings)
+    warnings += _unpriced(outcomes)
     scored = set(outcomes.drop_nulls("score").get_column("query_id"))
     queries = questions.frame(scored, _stem(files[0]))
     kept = queries.join(outcomes.select("query_id"), on="query_id", how="semi")
@@ -134,6 +136,25 @@ def read_logs(sources: Sequence[str | Path], options: ImportOptions | None = Non
         warnings=warnings,
         files=tuple(files),
     )
+
+
+def _unpriced(outcomes: pl.DataFrame) -> list[str]:
+    """A sentence if some pairs have no cost at all: they have no utility above alpha 0."""
+    import polars as pl
+
+    pairs = outcomes.group_by("model", "tool").agg(
+        scored=pl.col("score").count(), priced=pl.col("cost_usd").count()
+    )
+    missing = pairs.filter((pl.col("scored") > 0) & (pl.col("priced") == 0)).sort("model", "tool")
+    if missing.is_empty():
+        return []
+    names = [Pair(model, tool).pair_id for model, tool in missing.select("model", "tool").rows()]
+    shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+    sentence = (
+        f"pairs without any known cost: {len(names)} ({shown}); routers that weigh costs (alpha "
+        f"above 0) leave them out"
+    )
+    return [sentence]
 
 
 def _checked(item: Raw | Unasked | BadRow, options: ImportOptions) -> Evidence | Call | BadRow:

@@ -191,7 +191,7 @@ NAMES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.dictionaries(NAMES, ROWS, max_size=8), min_size=1, max_size=4),
     st.sampled_from(["auto", "lm-eval", "openai-batch", "litellm", "columns"]),

@@ -68,6 +68,17 @@ def test_a_spend_log_prices_the_pairs_of_a_graded_log(tmp_path):
     ] == found.select("text", "score", "cost_usd", "repeats").rows()
 
 
+def test_pairs_of_which_no_cost_is_known_are_named(tmp_path):
+    rows = [
+        {"prompt": "q", "model": "a", "score": 1, "cost": 0},
+        {"prompt": "q", "model": "b", "score": 1},
+        {"prompt": "q", "model": "c", "cost": 1},
+    ]
+    said = read_logs([lines(tmp_path / "a.jsonl", rows)]).warnings
+
+    assert [True] == ["1 (b@@none)" in one for one in said if "without any known cost" in one]
+
+
 def test_a_table_comes_back_from_its_folder_as_it_went(tmp_path):
     rows = [
         {"prompt": f"q{n}", "model": model, "tool": "t", "score": n / 8, "cost": 0.5, "answer": "x",
