@@ -213,15 +213,19 @@ def test_a_log_that_can_be_read_in_two_ways_leads_to_the_options(atlas):
     assert "next: atlas profile import --help" in result.err
 
 
-def test_questions_that_people_labelled_are_taken_back_by_a_profile_run(atlas):
-    """What `profile suggest` wrote, its references filled in, joins the labelled set."""
+def test_suggested_questions_come_back_labelled_and_only_they_are_asked(atlas, backlog):
     known = [{"prompt": f"What is {n}?", "reference": "42", "grader": "exact"} for n in range(4)]
-    filled = [{"custom_id": "s1", "prompt": "New?", "reference": "41", "grader": "exact"}]
     lines(atlas.folder / "questions" / "known.jsonl", known)
     first = atlas("profile", "run", "questions", "--json")
+    routed = atlas("route", backlog(5))
+    written = atlas("profile", "suggest", "--out", "suggested.jsonl", "--n", 3,
+                    "--encoder", "hashing")  # fmt: skip
+    assert [0, 0, 0] == [one.code for one in (first, routed, written)], written.err
+    rows = [json.loads(line) for line in atlas.lines("suggested.jsonl")]
+    filled = [row | {"reference": "42", "grader": "exact"} for row in rows[:2]]
     lines(atlas.folder / "questions" / "labelled-in-may.jsonl", filled)
 
     second = atlas("profile", "run", "questions", "--json")
 
-    assert (0, 0) == (first.code, second.code), second.err
-    assert (8, 2) == (first.json()["new_cells"], second.json()["new_cells"])
+    assert 0 == second.code, second.err
+    assert (8, 4) == (first.json()["new_cells"], second.json()["new_cells"])
