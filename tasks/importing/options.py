@@ -96,7 +96,7 @@ class ImportOptions:
     metrics: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     score_range: tuple[float, float] = (0.0, 1.0)
-    free: frozenset[str] = frozenset()
+    free: tuple[str, ...] = ()
     labels: Path | None = None
     limits: ReadLimits = field(default_factory=ReadLimits)
 
@@ -143,7 +143,7 @@ def read_options(
         metrics=_names(metric),
         filters=_names(filter),
         score_range=_range(score_range),
-        free=frozenset(_names(free)),
+        free=_names(free),
         labels=labels,
     )
 

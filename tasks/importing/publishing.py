@@ -15,6 +15,7 @@ from tasks.importing.files import OUTCOMES, QUERIES, LogFile, is_table
 from tasks.importing.options import ImportOptions
 from tasks.importing.reading import Imported, read_logs
 from tasks.importing.saving import Saved, require_scores, save_dead_letters, save_table
+from tasks.read import input_fingerprint
 from warehouse.commits import hash_file
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ def _publish(job: ImportJob, directory: Path) -> tuple[Profile, Path]:
 def _place(job: ImportJob, imported: Imported) -> Path:
     """A folder of its own for these logs, read this way: the same import writes the same one."""
     digest = hashlib.sha256(repr(job.options).encode())
+    if job.options.labels is not None:
+        digest.update(input_fingerprint(job.options.labels).encode())
     for file in imported.files:
         for path in _parts(file):
             digest.update(hash_file(path).encode())

@@ -71,6 +71,22 @@ def test_the_same_import_gives_the_same_profile_and_files(atlas, logs):
     assert first == second
 
 
+def test_other_labels_are_another_import(atlas):
+    rows = [{"prompt": text, "model": "m", "answer": "1"} for text in TEXTS]
+    lines(atlas.folder / "log.jsonl", rows)
+    made = []
+    for reference in ("1", "2"):
+        gold = [{"prompt": t, "reference": reference, "grader": "numeric"} for t in TEXTS]
+        lines(atlas.folder / "gold.jsonl", gold)
+        result = atlas("profile", "import", "log.jsonl", "--labels", "gold.jsonl", "--json")
+        assert 0 == result.code, result.err
+        made.append(result.json())
+
+    assert [1.0, 0.0] == [one["pairs"][0]["score"] for one in made]
+    assert made[0]["directory"] != made[1]["directory"]
+    assert made[0]["profile_id"] != made[1]["profile_id"]
+
+
 def test_a_table_is_written_evaluated_and_imported_in_turn(atlas, logs):
     written = atlas("profile", "import", logs, "--out", "table", "--json")
 
