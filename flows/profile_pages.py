@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flows.console import say
 
 if TYPE_CHECKING:
-    from flows.settings import ProfileSettings
+    from flows.settings import ProfileSettings, RefreshSettings
     from profiles.profile import Profile
     from tasks.query import Query
     from tasks.report.facts import ProfileFacts
@@ -129,6 +129,26 @@ def session_page(
         logger.warning("The page of %s could not be drawn: %s", profile.profile_id, error)
         return None
     say(f"what it knows, to look at: {path}")
+    return DrawnPage(path, page)
+
+
+def refresh_page(settings: RefreshSettings, profile: Profile) -> DrawnPage | None:
+    """Draw the page of the version that a refresh fitted; None where it cannot be drawn."""
+    from profiles.pool_file import load_pool
+
+    try:
+        page = page_of(
+            settings.root,
+            profile,
+            title=load_pool(settings.pool).name,
+            source=settings.questions,
+            parameters=settings.public(),
+        )
+        path = write_page(page, page_path(settings.root, profile.profile_id))
+    except Exception as error:
+        logger.warning("The page of %s could not be drawn: %s", profile.profile_id, error)
+        return None
+    say(f"what changed, to look at: {path}")
     return DrawnPage(path, page)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.orchestration import chunk_tasks, flow_run_id, publish_markdown
+from flows.orchestration import chunk_tasks, flow_run_id, publish_link, publish_markdown
+from flows.profile_pages import page_path
 from flows.refresh_report import refresh_text
 from flows.refreshing import RefreshOutcome, refresh_session
 from flows.settings import RefreshSettings
@@ -31,4 +32,7 @@ def refresh_nightly(settings: RefreshSettings) -> RefreshOutcome:
     outcome = refresh_session(settings, wrap=chunk_tasks, flow_run_id=flow_run_id())
     text = f"```text\n{refresh_text(outcome)}```\n"
     publish_markdown("refresh-report", text, f"run {outcome.run_id}")
+    if outcome.profile_id is not None:
+        page = page_path(settings.root, outcome.profile_id)
+        publish_link("profile-page", page, "what changed, to look at")
     return outcome

@@ -127,6 +127,7 @@ def refresh_session(
         LedgerBusyError: another live process refreshes this warehouse.
         Exception: what planning, running, fitting and judging raise.
     """
+    from flows.profile_pages import refresh_page
     from flows.tracked import tracked
 
     env = os.environ if env is None else env
@@ -140,6 +141,10 @@ def refresh_session(
             run.opened()
             session = _Session(settings, ledger, refresh, env, clock, wrap, flow_run_id)
             outcome = session.work()
+            if outcome.profile is not None:
+                drawn = refresh_page(settings, outcome.profile)
+                if drawn is not None:
+                    run.page(drawn.facts)
             run.end(outcome.status)
     return outcome
 

@@ -78,6 +78,13 @@ class TrackedRun:
         if begun := self._begin():
             log_profile(self._tracker, facts, run_id=begun, files=files, page=page)
 
+    def page(self, page: ProfilePage) -> None:
+        """Keep the page of a profile and its pictures with the run, which goes on."""
+        from tasks.tracking.runs import log_page
+
+        if begun := self._begin():
+            log_page(self._tracker, begun, page)
+
     def end(self, state: str) -> None:
         """End the MLflow run, if one was begun, as a batch run of that state ends."""
         from tasks.tracking.tracker import run_status

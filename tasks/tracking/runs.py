@@ -65,13 +65,19 @@ def log_profile(
     run = tracker.start(EXPERIMENT, profile.profile_id, params, tags, run_id=run_id)
     tracker.log(run, dict(profile_metrics(facts)))
     _figure(tracker, run, "accuracy", lambda: plots.accuracy_heatmap(profile))
-    if page is not None and run:
-        for name, text in page_files(page):
-            tracker.text(run, text, name)
+    if page is not None:
+        log_page(tracker, run, page)
     for path in files:
         tracker.artifact(run, path)
     tracker.finish(run, "FINISHED")
     return run
+
+
+def log_page(tracker: Tracking, run_id: str, page: ProfilePage) -> None:
+    """Keep a page and its pictures with a run; nothing where nothing is tracked."""
+    if run_id:
+        for name, text in page_files(page):
+            tracker.text(run_id, text, name)
 
 
 def page_files(page: ProfilePage) -> Iterator[tuple[str, str]]:

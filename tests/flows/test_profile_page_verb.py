@@ -107,3 +107,13 @@ def test_a_page_that_cannot_be_drawn_costs_no_session(atlas, monkeypatch, caplog
     assert 0 == result.code, result.err
     assert "no ink" in caplog.text
     assert "is in" in result.err
+
+
+def test_a_refresh_leaves_a_page_with_its_cost_and_its_canaries(atlas, profiled):
+    result = atlas("refresh", "labelled.jsonl", "--clusters", 2)
+
+    assert 0 == result.code, result.err
+    text = Reader(pages(atlas)[-1].read_text(encoding="utf-8")).text
+    assert "The latest refreshes" in text
+    assert "Canary questions, night by night" in text
+    assert "There is no history yet" not in text
