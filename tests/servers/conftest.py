@@ -15,6 +15,7 @@ from tests.servers.postgres import NoPostgresError, free_port
 from tests.servers.stack import Stack, clean_environment
 from warehouse.ledger.address import LEDGER_URL_VARIABLE
 
+REPOSITORY = Path(__file__).parents[2]
 NEEDED = "ATLAS_TEST_SERVERS"
 """Set to `required`, what cannot be started is a failure and not a reason to skip."""
 
