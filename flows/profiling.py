@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import fields
@@ -39,6 +40,7 @@ class ProfileOutcome(NamedTuple):
         profile: None while cells are missing.
         failed_share: share of the cells run that failed.
         fatal: errors that closed a provider, by account or model.
+        stopped: why a budget of cells was spent no further; None without one.
     """
 
     run_id: str
@@ -56,6 +58,7 @@ class ProfileOutcome(NamedTuple):
     failed_share: float
     fatal: dict[str, str]
     facts: ProfileFacts | None
+    stopped: str | None = None
 
 
 def profile_session(
@@ -109,7 +112,30 @@ def profile_job(settings: ProfileSettings, flow_run_id: str | None = None) -> Pr
 
 
 def say_plan(settings: ProfileSettings, planned: PlannedProfile) -> None:
-    """Tell what was read, what is odd about it, and how many cells are missing."""
+    """Tell what was read, what is odd about it, and which cells are to run and why."""
+    from tasks.profiling.cells import REASONS
+
+    say_read(settings, planned)
+    say(
+        f"{len(planned.cells):,} cells (question × pair) to run, {planned.known:,} known"
+        + (f"; run {planned.run_id}" if planned.cells else "")
+    )
+    for reason, cells in planned.reasons.most_common():
+        say(f"  {cells:,}: {REASONS[reason]}")
+    if planned.spent_by is not None:
+        say(
+            f"run {planned.spent_by} spent --budget {settings.budget} on these very cells; "
+            "a higher --budget goes on where it ended"
+        )
+    elif settings.budget is not None and planned.cells:
+        say(f"--budget {settings.budget}: rounds choose among them what decides most")
+    if planned.left_out:
+        say(f"note: {planned.left_out:,} cells of held-out questions are no part of a budget")
+    say_sandbox(planned.pool)
+
+
+def say_read(settings: ProfileSettings, planned: PlannedProfile) -> None:
+    """Tell what was read, and what is odd about it."""
     labelled = planned.labelled
     say(f"profile {planned.pool.name} on {settings.questions} under {settings.root}")
     say(f"read {settings.questions}: {len(labelled.queries):,} questions")
@@ -119,11 +145,6 @@ def say_plan(settings: ProfileSettings, planned: PlannedProfile) -> None:
         say(f"note: left out: {bad}")
     if len(labelled.bad) > 5:
         say(f"note: and {len(labelled.bad) - 5:,} more rows that cannot be used")
-    say(
-        f"{len(planned.cells):,} cells (question × pair) to run, {planned.known:,} known"
-        + (f"; run {planned.run_id}" if planned.cells else "")
-    )
-    say_sandbox(planned.pool)
 
 
 async def _run(
@@ -131,6 +152,7 @@ async def _run(
 ) -> ProfileReport:
     from tasks.embedder import CachedEmbedder, cached_embedder
 
+    @functools.cache
     def embedder() -> CachedEmbedder:
         say(f"embedding with {settings.encoder} and fitting the profile ...")
         return cached_embedder(settings.root, settings.encoder, dtype=settings.encoder_dtype)
@@ -167,6 +189,7 @@ def _outcome(
         failed_share=failed / report.new_cells if report.new_cells else 0.0,
         fatal=run.fatal if run else {},
         facts=None,
+        stopped=report.stopped,
     )
     return outcome._replace(facts=_facts(settings, planned, outcome))
 

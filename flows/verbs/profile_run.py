@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 def run(settings: ProfileSettings, json: AsJson = False) -> None:
     """Run every pair on labelled questions, only where cells are missing, and publish a profile.
 
+    A cell is missing, or stale when its question, prompt, model or tool changed or its pair was
+    declared stale; a changed price costs no call. --budget runs the cells that decide most.
+
     Exit codes: 0 done, 1 error, 2 usage, 3 stopped at the budget, 4 too many cells failed,
     130 stopped by hand. The same command resumes.
     """
     from tasks.report.profile_table import profile_table
 
     outcome = run_profile_session(settings)
+    if outcome.stopped is not None:
+        say(f"--budget {settings.budget}: {outcome.new_cells:,} cells were run; {outcome.stopped}")
     if outcome.new_cells == 0:
-        say("every cell was known: nothing was asked and nothing was spent")
+        why = "every cell was known: " if settings.budget is None else ""
+        say(f"{why}nothing was asked and nothing was spent")
     if json:
         data_json(_summary(outcome))
     if outcome.facts is not None:

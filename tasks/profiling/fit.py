@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tasks.profiling.amounts import parse_age
@@ -103,14 +103,15 @@ def _weights(
         return None
     import numpy as np
 
-    half_life = parse_age(planned.job.half_life).total_seconds()
+    from profiles.statistics import age_weights
+
     rows = {query_id: row for row, query_id in enumerate(query_ids)}
     columns = {pair.pair_id: column for pair, column in planned.pool.index().items()}
-    weights = np.ones((len(rows), len(columns)))
+    ages = np.zeros((len(rows), len(columns)))
     today = planned.saved.planned_at.astimezone(UTC).date()
     told = outcomes.select("query_id", "pair_id", "created_at").iter_rows()
     for query_id, pair_id, created_at in told:
         if query_id in rows:
-            age_s = max(0, (today - created_at.date()).days) * 86_400
-            weights[rows[query_id], columns[pair_id]] = 0.5 ** (age_s / half_life)
-    return weights
+            days = max(0, (today - created_at.date()).days)
+            ages[rows[query_id], columns[pair_id]] = days
+    return age_weights(ages, parse_age(planned.job.half_life) / timedelta(days=1))

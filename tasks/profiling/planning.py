@@ -17,7 +17,7 @@ from tasks.batch.job import BatchJob
 from tasks.batch.spec import config_sha
 from tasks.profiling.amounts import CellBudget, parse_age, parse_budget
 from tasks.profiling.cell_versions import PoolVersions
-from tasks.profiling.cells import Cell, PlannedCell, SavedPlan, load_plan
+from tasks.profiling.cells import Cell, PlannedCell, Reason, SavedPlan, load_plan
 from tasks.profiling.evidence import cells_to_run, evidence
 from tasks.read import LabelledSet, read_labelled
 from warehouse.ledger import Ledger, RunRecord, open_ledger
@@ -80,7 +80,7 @@ class PlannedProfile:
         return [cell.cell for cell in self.saved.cells]
 
     @property
-    def reasons(self) -> Counter[str]:
+    def reasons(self) -> Counter[Reason]:
         """How many cells are planned for which reason, see `tasks.profiling.cells.REASONS`."""
         return Counter(cell.reason for cell in self.saved.cells)
 
@@ -90,10 +90,15 @@ class PlannedProfile:
         return _oldest(self.job, self.saved.planned_at)
 
 
-def plan_profile(job: ProfileJob, *, env: Mapping[str, str]) -> PlannedProfile:
+def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True) -> PlannedProfile:
     """Find out which cells are missing, stale or invalidated; spends nothing, writes nothing.
 
     A killed or paused run of the same job is taken up with the plan it began with.
+
+    Args:
+        job: what to profile.
+        env: where keys are looked up.
+        to_pay: whether keys and prices must be there already, as they must to run it.
 
     Raises:
         PoolError, PoolNotReadyError: the pool file is wrong, or keys or prices are missing.
@@ -104,7 +109,8 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str]) -> PlannedProfile:
     from profiles.pool_file import load_pool
 
     pool = load_pool(job.pool)
-    check_ready(pool, env=env, allow_unpriced=job.allow_unpriced)
+    if to_pay:
+        check_ready(pool, env=env, allow_unpriced=job.allow_unpriced)
     labelled = read_labelled(job.questions)
     queries = tuple(labelled.queries[: job.limit])
     versions = PoolVersions(pool)

@@ -27,7 +27,7 @@ from tasks.report.facts import Range
 
 if TYPE_CHECKING:
     from profiles.pool import Pair
-    from tasks.profiling.cells import PlannedCell
+    from tasks.profiling.cells import PlannedCell, Reason
     from tasks.profiling.planning import PlannedProfile
     from warehouse.ledger import Ledger
 
@@ -78,7 +78,7 @@ class ProfilePlan:
     cells: int
     regraded: int
     left_out: int
-    reasons: dict[str, int]
+    reasons: dict[Reason, int]
     pairs: tuple[PairCells, ...]
     calls: Range
     judge_calls: int

@@ -16,7 +16,7 @@ from tasks.profiling.cells import CellSource, in_chunks, save_plan
 from tasks.profiling.evidence import kept_answers
 from tasks.profiling.fit import fit_profile
 from tasks.profiling.planning import PlannedProfile, ProfileJob, plan_path, plan_profile
-from tasks.profiling.rounds import Chunks, work_rounds
+from tasks.profiling.rounds import Chunks, WholeProgress, work_rounds
 from tasks.profiling.store import publish_profile
 from warehouse.ledger import Ledger, open_ledger
 from warehouse.run_lock import run_lock
@@ -100,7 +100,9 @@ async def run_profile(
         if run is not None and run.state != "complete":
             return ProfileReport(run, None, None, new_cells, planned.known)
         profile = fit_profile(planned, ledger, embedder())
-        folder = publish_profile(job.root, profile, make_latest=publish == "latest", reason=reason)
+        folder = publish_profile(
+            job.root, profile, make_latest=publish == "latest", reason=reason, pool=planned.pool
+        )
         stopped = planned.saved.stopped
         return ProfileReport(run, profile, folder, new_cells, planned.known, stopped)
     finally:
@@ -155,14 +157,19 @@ class _Session:
                         in_chunks(saved.cells, job.chunk_size), False
                     )
                 else:
-                    report = await work_rounds(
-                        planned,
-                        self._ledger,
-                        embedder=embedder,
-                        work=work,
-                        stopping=lambda: self._stop.requested,
-                        note=self._progress.note,
-                    )
+                    whole = WholeProgress(self._progress, _cells_in_reach(planned))
+                    self._progress = whole
+                    try:
+                        report = await work_rounds(
+                            planned,
+                            self._ledger,
+                            embedder=embedder,
+                            work=work,
+                            stopping=lambda: self._stop.requested,
+                            note=whole.note,
+                        )
+                    finally:
+                        whole.close()
         if report is not None:
             self._publish_rows()
         return report
@@ -209,3 +216,12 @@ class _Session:
             code_version=code_version(),
             now=datetime.now(UTC),
         )
+
+
+def _cells_in_reach(planned: PlannedProfile) -> int:
+    """Cells that a budget may run: its share of them; of dollars nobody knows, so all."""
+    budget, allowance = planned.job.cell_budget, planned.saved.allowance
+    if budget is None or budget.share is None or allowance is None:
+        return len(planned.saved.cells)
+    again = sum(cell.source_run is not None for cell in planned.saved.cells)
+    return min(len(planned.saved.cells), round(allowance) + again)

@@ -22,7 +22,7 @@ from warehouse.fault_points import fault_point
 from warehouse.query import scan
 
 if TYPE_CHECKING:
-    from tasks.batch.spec import RunReport
+    from tasks.batch.spec import ProgressSink, RunReport
     from tasks.embedder import CachedEmbedder
     from warehouse.ledger import Ledger
 
@@ -48,6 +48,41 @@ class Chooser(Protocol):
     ) -> None:
         """What they came to."""
         ...
+
+
+class WholeProgress:
+    """The progress of all rounds together: one beginning, one end, one total.
+
+    Args:
+        inner: whoever shows it.
+        total: cells expected in all.
+    """
+
+    def __init__(self, inner: ProgressSink, total: int) -> None:
+        self._inner, self._total = inner, total
+        self._begun = False
+
+    def start(self, total: int, already_done: int, max_cost: Decimal | None) -> None:
+        """Begin, with the first round."""
+        if not self._begun:
+            self._begun = True
+            self._inner.start(max(total, self._total), already_done, max_cost)
+
+    def advance(self, rows: int, cost_usd: Decimal) -> None:
+        """Cells ended."""
+        self._inner.advance(rows, cost_usd)
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        self._inner.note(text)
+
+    def finish(self) -> None:
+        """A round ended; the next one may follow."""
+
+    def close(self) -> None:
+        """No round follows."""
+        if self._begun:
+            self._inner.finish()
 
 
 @dataclass(frozen=True, slots=True)

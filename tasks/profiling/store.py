@@ -2,6 +2,7 @@
 
 <root>/profiles/
     <profile_id>/    one version, written at once or not at all, never rewritten
+    pools/           the prices versions were fitted at
     latest           the id of the version in use; moved by one rename
     history.jsonl    who saved or promoted which version, when and why
 """
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.profiling.history import HistoryEntry, append_history, read_history
+from tasks.profiling.prices_kept import keep_prices
 from warehouse.commits import make_folder, published
 from warehouse.fault_points import fault_point
 
 if TYPE_CHECKING:
+    from profiles.pool import Pool
     from profiles.profile import Profile
 
 FOLDER = "profiles"
@@ -98,7 +101,12 @@ def list_profiles(root: Path) -> list[str]:
 
 
 def publish_profile(
-    root: Path, profile: Profile, *, make_latest: bool = True, reason: str = "fitted"
+    root: Path,
+    profile: Profile,
+    *,
+    make_latest: bool = True,
+    reason: str = "fitted",
+    pool: Pool | None = None,
 ) -> Path:
     """Write a profile and make it the latest; an id that exists already is left as it is.
 
@@ -108,6 +116,7 @@ def publish_profile(
         make_latest: whether routing uses it from here on. Without it the version is saved only,
             and `set_latest` can promote it later, after a gate for example.
         reason: why, for the history.
+        pool: the pool it was fitted for, whose prices are kept so that versions can be compared.
 
     Returns:
         The folder of the version.
@@ -118,6 +127,8 @@ def publish_profile(
     from profiles.profile_file import save_profile
 
     fault_point("before_publish")
+    if pool is not None:
+        keep_prices(root / FOLDER, pool)
     folder = save_profile(profile, root / FOLDER)
     if all(entry.profile_id != profile.profile_id for entry in history(root)):
         append_history(root / FOLDER, profile.profile_id, "saved", reason=reason)
