@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser quick check format bench bench-recorded bench-profiling docs screenshots lock ui clean
+.PHONY: help install demo test test-browser test-servers servers servers-stop quick check format bench bench-recorded bench-profiling docs screenshots lock ui clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -30,14 +30,30 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(READY)  ## profile a pool, route a backlog, look at what came out: no keys, some minutes
 	@$(BIN)/atlas demo
 
-test: $(READY)  ## every test
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
+test: $(READY)  ## every test but those of test-servers
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not servers"
 
 test-browser: $(READY)  ## pages in a headless Chromium; part of `make test` where there is one
 	$(BIN)/python -m pytest -q tests/browser
 
 quick: $(READY)  ## the tests that take seconds
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not slow and not crash and not flow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not slow and not crash and not flow and not servers"
+
+test-servers: $(READY)  ## ledger, Prefect and MLflow on a real PostgreSQL, with a real worker
+	@$(BIN)/python -m tests.servers.postgres
+	ATLAS_TEST_SERVERS=required $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q tests/servers
+
+SERVERS ?= .servers
+PORT_POSTGRES ?= 5433
+PORT_PREFECT ?= 4200
+PORT_MLFLOW ?= 5000
+
+servers: $(READY)  ## PostgreSQL, a Prefect server and an MLflow server on it, kept in .servers
+	@$(BIN)/python -m tests.servers.stack up --folder $(SERVERS) \
+	  --postgres $(PORT_POSTGRES) --prefect $(PORT_PREFECT) --mlflow $(PORT_MLFLOW)
+
+servers-stop:  ## stop what `make servers` started; nothing is deleted
+	@$(BIN)/python -m tests.servers.stack down --folder $(SERVERS)
 
 check: $(READY)  ## lint, format, types, layering
 	$(BIN)/ruff check .

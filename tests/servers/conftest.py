@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.servers import postgres as postgres_server
 from tests.servers.postgres import NoPostgresError, free_port
-from tests.servers.stack import Stack, clean_environment
+from tests.servers.stack import Stack
 from warehouse.ledger.address import LEDGER_URL_VARIABLE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -57,20 +56,8 @@ def stack(folder, postgres):
     """Prefect and MLflow on that PostgreSQL."""
     running = Stack(folder, postgres)
     try:
-        with ThreadPoolExecutor() as pool:
-            starts = [
-                pool.submit(running.start_prefect, free_port()),
-                pool.submit(running.start_mlflow, free_port()),
-            ]
-        for start in starts:
-            start.result()
+        running.start({"prefect": free_port(), "mlflow": free_port()})
         yield running
     finally:
         for server in reversed(running.servers):
             server.stop()
-
-
-@pytest.fixture
-def plain_environment():
-    """Variables of this process that lead to no server, to add to."""
-    return clean_environment()

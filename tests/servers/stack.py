@@ -18,6 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -64,6 +65,16 @@ class Stack:
             found["ATLAS_MLFLOW_URI"] = urls["mlflow"]
         return found
 
+    def start(self, ports):
+        """Prefect and MLflow, both at once: each takes its time to come up."""
+        with ThreadPoolExecutor() as pool:
+            starts = [
+                pool.submit(self.start_prefect, ports["prefect"]),
+                pool.submit(self.start_mlflow, ports["mlflow"]),
+            ]
+        for start in starts:
+            start.result()
+
     def start_prefect(self, port):
         """A Prefect server on PostgreSQL."""
         home = self.folder / "prefect"
@@ -99,7 +110,12 @@ class Stack:
             ],
             f"http://127.0.0.1:{port}",
             "/health",
-            {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"},
+            {
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "DO_NOT_TRACK": "1",
+                # Nine more processes, for jobs that nobody submits here.
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            },
         )  # fmt: skip
 
     def _start(self, name, command, url, health, extra):
@@ -194,8 +210,7 @@ def up(folder, ports, *, install=True):
     started = postgres.start(postgres_folder(folder), ports["postgres"], install=install)
     stack = Stack(folder, started)
     try:
-        stack.start_prefect(ports["prefect"])
-        stack.start_mlflow(ports["mlflow"])
+        stack.start(ports)
     except BaseException:
         stack.stop()
         raise
