@@ -169,6 +169,8 @@ class _Session:
         self._loaded: CachedEmbedder | None = None
         self._cells_known = 0
         self._worked = self._failed = 0
+        self.began = False
+        """Whether pool and questions could be read."""
 
     def work(self) -> RefreshOutcome:
         """Every step in turn; a step that has to stop ends the session."""
@@ -199,6 +201,7 @@ class _Session:
     def _cells(self) -> tuple[PlannedProfile, ProfileReport]:
         """Run what is missing or stale, and fit a version that is not yet in use."""
         planned = plan_profile(self._job, env=self._env)
+        self.began = True
         job = replace(planned.job, max_cost_usd=self._left(planned.run_id))
         planned = replace(planned, job=job)
         say_plan(self._settings, planned)

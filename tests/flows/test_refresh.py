@@ -279,6 +279,13 @@ def test_a_refresh_that_dies_before_midnight_keeps_its_night(world, monkeypatch)
     assert 20 * 2 == world.refresh().canaries_run
 
 
+def test_questions_that_cannot_be_read_leave_no_refresh_behind(world):
+    with pytest.raises(Exception, match="does not exist"):
+        world.refresh(questions=str(world.folder / "elsewhere.jsonl"))
+
+    assert {} == world.states("refresh")
+
+
 def test_two_refreshes_at_once_are_refused(world):
     world.root.mkdir(parents=True)
     with run_lock(world.root, "refresh"), pytest.raises(LedgerBusyError, match="refresh"):
