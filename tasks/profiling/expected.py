@@ -8,6 +8,7 @@ are left (`tasks.plan.worst_case`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -161,30 +162,40 @@ def _durations(rows: pl.DataFrame) -> tuple[float, float, float] | None:
     return float(p50), float(values.mean()), float(p95)
 
 
-def expected_usd(
-    expected: dict[Pair, Expected], pool: Pool, queries: Sequence[Query]
-) -> list[float]:
-    """Expected dollars of a cell of every pair, in pair order; NaN where its price is unknown.
+class Guess(NamedTuple):
+    """What a cell of a pair may take that nobody has tried; `usd` is NaN where unpriced."""
 
-    Of a pair nothing is known of, a guess: the text at four bytes a token in each of
-    `TYPICAL_CALLS`, and `TYPICAL_OUTPUT` tokens out. It sizes a pilot (`tasks.profiling.rounds`),
-    after which the pair's own outcomes speak, few as they are.
+    usd: float
+    input_tokens: float
+    output_tokens: float
+
+
+def guess(one: Expected, pair: Pair, pool: Pool, queries: Sequence[Query]) -> Guess:
+    """The text at four bytes a token in each of `TYPICAL_CALLS`, `TYPICAL_OUTPUT` tokens out.
+
+    It sizes a pilot (`tasks.profiling.rounds`), after which the pair's own outcomes speak, few as
+    they are.
     """
-    costs = [expected[pair].cost for pair in pool.pairs]
-    return [
-        _guess(expected[pair], pair, pool, queries) if cost is None else cost.mean
-        for pair, cost in zip(pool.pairs, costs, strict=True)
-    ]
-
-
-def _guess(one: Expected, pair: Pair, pool: Pool, queries: Sequence[Query]) -> float:
-    if one.few_usd is not None:
-        return one.few_usd
     spec, tool = pool.models[pair.model], pool.tools[pair.tool]
     sizes = [first_call_bytes(query, tool) for query in queries]
     read = one.calls * sum(sizes) / max(len(sizes), 1) / BYTES_A_TOKEN
     written = one.calls * min(TYPICAL_OUTPUT, spec.limits.max_output_tokens)
     cost = call_cost(round(read), round(written), None, spec.prices)
-    if cost is None or tool.price_per_call_usd is None:
-        return float("nan")
-    return float(cost) + max(one.calls - 1.0, 0.0) * float(tool.price_per_call_usd)
+    if one.few_usd is not None:
+        usd = one.few_usd
+    elif cost is None or tool.price_per_call_usd is None:
+        usd = math.nan
+    else:
+        usd = float(cost) + max(one.calls - 1.0, 0.0) * float(tool.price_per_call_usd)
+    return Guess(usd, read, written)
+
+
+def expected_usd(
+    expected: dict[Pair, Expected], pool: Pool, queries: Sequence[Query]
+) -> list[float]:
+    """Expected dollars of a cell of every pair, in pair order; NaN where its price is unknown."""
+    costs = [expected[pair].cost for pair in pool.pairs]
+    return [
+        guess(expected[pair], pair, pool, queries).usd if cost is None else cost.mean
+        for pair, cost in zip(pool.pairs, costs, strict=True)
+    ]

@@ -2,9 +2,9 @@
 
 Sums are those of `tasks.plan.estimates` with one term a pair: expected Σ n·μ, and a 90 % interval
 on the log scale for the luck of these cells and of the known ones. A pair of which nothing is
-known is priced as its worst case and marked so: a bound, not an expectation. An unknown price is
-in no sum. Under a budget the figures are those of the budget, spread over pairs as if cells were
-drawn evenly: which cells it will run is decided by what the first ones show.
+known has bounds around a guess, and is marked so. An unknown price is in no sum. Under a budget
+the figures are those of the budget, spread over pairs as if cells were drawn evenly: which cells
+it will run is decided by what the first ones show.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.batch.equip import judge_of
 from tasks.plan.estimates import Term, sum_of
 from tasks.plan.result import NOTHING, UNKNOWN, added
 from tasks.plan.worst_case import BYTES_A_TOKEN, PLAIN_KINDS, Texts, bounds, first_call_bytes
-from tasks.profiling.expected import Amount, Basis, Expected, expected_cells
+from tasks.profiling.expected import Amount, Basis, Expected, expected_cells, guess
 from tasks.profiling.fit import usable_outcomes
 from tasks.report.facts import Range
 
@@ -41,7 +41,7 @@ class PairCells:
     Attributes:
         cells: cells that ask it; `regraded` more are only graded again.
         basis: `profile`: its own outcomes; `borrowed`: tokens of other models with the same kind
-            of tool; `worst_case`: a bound.
+            of tool; `worst_case`: bounds around a guess.
         outcomes: known answered cells of the pair itself.
     """
 
@@ -159,7 +159,12 @@ def _notes(planned: PlannedProfile, priced: Sequence[PairCells]) -> list[str]:
     bounds_only = [p.pair_id for p in priced if p.basis == "worst_case" and p.cells]
     notes = []
     if bounds_only:
-        notes.append(f"nothing is known of {', '.join(bounds_only)}: priced as a bound")
+        some = ", ".join(bounds_only[:3])
+        more = f" and {len(bounds_only) - 3} more" if len(bounds_only) > 3 else ""
+        notes.append(
+            f"nothing is known of {some}{more}: a guess between bounds; run a few cells first "
+            "(--budget, or --limit) to know better"
+        )
     if planned.left_out:
         notes.append(
             f"{planned.left_out:,} held-out cells are left out: a budget is spent on training "
@@ -199,7 +204,13 @@ def _pairs(
                 tool = planned.pool.tools[pair.tool]
                 texts.add(first_call_bytes(queries[cell.query_id], tool))
             bound = bounds(pair, planned.pool, texts)
-            money, read, written = bound.cost_usd, bound.input_tokens, bound.output_tokens
+            middle = guess(one, pair, planned.pool, planned.queries)
+            money, read, written = (
+                _between(figures, per_cell * len(cells))
+                for figures, per_cell in zip(
+                    (bound.cost_usd, bound.input_tokens, bound.output_tokens), middle, strict=True
+                )
+            )
         else:
             money = _money(one.cost, len(cells))
             read, written = (
@@ -212,6 +223,17 @@ def _pairs(
             )
         )  # fmt: skip
     return found
+
+
+def _between(bound: Range, expected: float) -> Range:
+    """A guess with its bounds around it."""
+    if bound.low is None or bound.high is None or math.isnan(expected):
+        return UNKNOWN
+    if isinstance(bound.high, Decimal):
+        middle: Decimal | int = Decimal(expected).quantize(_QUANTUM)
+    else:
+        middle = round(expected)
+    return Range(bound.low, min(max(middle, bound.low), bound.high), bound.high)
 
 
 def _money(amount: Amount | None, cells: int) -> Range:

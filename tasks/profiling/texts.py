@@ -73,7 +73,7 @@ def _totals(plan: ProfilePlan) -> Table:
     )
 
 
-_BASIS = {"profile": "its own outcomes", "borrowed": "other models", "worst_case": "a bound"}
+_BASIS = {"profile": "its own outcomes", "borrowed": "other models", "worst_case": "bounds"}
 
 
 def _pairs(plan: ProfilePlan) -> Table:
