@@ -29,9 +29,8 @@ def plan_document(plan: ProfilePlan, commands: Sequence[str] = ()) -> Document:
         rows.append(("budget", _budget(plan), ""))
     blocks: list[Block] = [Labelled(rows)]
     if plan.nothing:
-        blocks.append(
-            Note("nothing to do: every cell is known, and no call would be made", "green")
-        )
+        every = "every cell is known, " if plan.budget is None else ""
+        blocks.append(Note(f"nothing to do: {every}no call would be made", "green"))
     else:
         blocks += [_totals(plan), _pairs(plan)]
     if plan.unpriced:
