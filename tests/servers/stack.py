@@ -31,6 +31,8 @@ REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 120
 """How long a server may take to answer; a busy machine needs a good part of it."""
 
+HEALTH = {"prefect": "/api/health", "mlflow": "/health"}
+
 
 @dataclass
 class Server:
@@ -83,7 +85,6 @@ class Stack:
             "prefect",
             ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
             f"http://127.0.0.1:{port}",
-            "/api/health",
             {
                 "PREFECT_HOME": str(home),
                 "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.postgres.url(
@@ -109,7 +110,6 @@ class Stack:
                 "--artifacts-destination", str(self.folder / "artifacts"),
             ],
             f"http://127.0.0.1:{port}",
-            "/health",
             {
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "DO_NOT_TRACK": "1",
@@ -118,7 +118,7 @@ class Stack:
             },
         )  # fmt: skip
 
-    def _start(self, name, command, url, health, extra):
+    def _start(self, name, command, url, extra):
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -132,7 +132,7 @@ class Stack:
             )
         server = Server(name, process, url)
         self.servers.append(server)
-        wait_for(lambda: answers(url + health), PATIENCE_S, name, process, log)
+        wait_for(lambda: answers(url + HEALTH[name]), PATIENCE_S, name, process, log)
 
     def stop(self):
         """End everything, the newest first."""
@@ -223,8 +223,12 @@ def _state(folder):
 
 def _command_up(folder, ports):
     if _state(folder).exists():
-        print(f"servers of {folder} run already; `make servers-stop` first", file=sys.stderr)
-        return 1
+        state = json.loads(_state(folder).read_text(encoding="utf-8"))
+        if all(answers(url + HEALTH[name]) for name, url in state["urls"].items()):
+            _tell(folder, state)
+            return 0
+        # Something ended without us, at a restart of the machine for example.
+        _command_down(folder)
     try:
         stack = up(folder, ports)
     except (NoPostgresError, RuntimeError) as error:
@@ -232,18 +236,27 @@ def _command_up(folder, ports):
         return 1
     state = {
         "groups": {server.name: server.process.pid for server in stack.servers},
-        "postgres": {"bin": str(stack.postgres.bin), "data": str(stack.postgres.data)},
+        "urls": {server.name: server.url for server in stack.servers},
+        "postgres": {
+            "bin": str(stack.postgres.bin),
+            "data": str(stack.postgres.data),
+            "port": stack.postgres.port,
+        },
     }
     _state(folder).write_text(json.dumps(state), encoding="utf-8")
     variables = folder / "environment"
     variables.touch(mode=0o600)
     lines = (f"export {name}='{value}'\n" for name, value in stack.environment().items())
     variables.write_text("".join(lines), encoding="utf-8")
-    for server in stack.servers:
-        print(f"{server.name:10} {server.url}")
-    print(f"{'postgres':10} 127.0.0.1:{stack.postgres.port}")
-    print(f"use them:  . {variables}")
+    _tell(folder, state)
     return 0
+
+
+def _tell(folder, state):
+    for name, url in state["urls"].items():
+        print(f"{name:10} {url}")
+    print(f"{'postgres':10} 127.0.0.1:{state['postgres']['port']}")
+    print(f"use them:  . {folder / 'environment'}")
 
 
 def _command_down(folder):
@@ -256,8 +269,9 @@ def _command_down(folder):
         with suppress(OSError):
             if name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 end_group(pid)
+    kept = state["postgres"]
     with suppress(RuntimeError):
-        Postgres(Path(state["postgres"]["bin"]), Path(state["postgres"]["data"]), 0, "").stop()
+        Postgres(Path(kept["bin"]), Path(kept["data"]), kept["port"], "").stop()
     _state(folder).unlink()
     print(f"stopped; what they kept is in {folder}")
     return 0
