@@ -63,7 +63,8 @@ def page_of(
         parameters: how it was made.
         next_commands: what to type next.
     """
-    from tasks.report.profile_changes import changes_between
+    from tasks.profiling.diff import diff_profiles
+    from tasks.report.profile_changes import changes_from
     from tasks.report.profile_page_data import profile_page_of
     from tasks.report.profile_page_sources import (
         held_out_examples,
@@ -76,7 +77,9 @@ def page_of(
     if queries is None:
         queries, found = questions_of(root, profile)
         source = source or found
-    earlier = previous_version(root, profile)
+    earlier, changes = previous_version(root, profile), None
+    if earlier is not None:
+        changes = changes_from(diff_profiles(earlier, profile, root), earlier, profile)
     nights, refreshes = history_of(root)
     return profile_page_of(
         profile,
@@ -84,7 +87,7 @@ def page_of(
         source=source,
         spent_usd=spent_usd,
         examples=held_out_examples(root, profile, queries),
-        changes=None if earlier is None else changes_between(earlier, profile),
+        changes=changes,
         nights=nights,
         refreshes=refreshes,
         parameters=parameters if parameters is not None else parameters_of(profile),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MOST_POINTS = 2400
 """Questions shown: more would only cover each other, and weigh on the page."""
 
+_BOLD = 14.5
+"""Bold letters of 12.5 pixels are as wide as lighter ones of this size."""
+
 Matrix = NDArray[np.float64]
 
 
@@ -160,7 +163,11 @@ def _cluster_names(
     badges = [Box(a - 13, b - 13, a + 13, b + 13) for a, b in centres]
     order = sorted(range(k), key=lambda number: -sizes[number])
     places = place_labels(
-        [centres[i] for i in order], [names[i] for i in order], bounds=bounds, taken=badges
+        [centres[i] for i in order],
+        [names[i] for i in order],
+        bounds=bounds,
+        size=_BOLD,
+        taken=badges,
     )
     parts = []
     for number, label in zip(order, places, strict=True):

@@ -19,7 +19,7 @@ MOST_SPARKS = 12
 """Small figures shown; series with an alarm come first."""
 SPARK = (250.0, 104.0)
 """Width and height of a small figure, in pixels."""
-_READING = 62.0
+_READING = 66.0
 """Room at the right of a small figure for its last value."""
 
 
@@ -171,7 +171,7 @@ def spark(series: Series) -> Markup:
         parts.append(svg.path(line, "curve", tint=svg.colour(0)))
         last = nights[-1]
         said = figure(series.metric, last.value)
-        parts.append(svg.words(width - 3, line[-1][1] + 4, said, anchor="end"))
+        parts.append(svg.words(width - _READING + 7, line[-1][1] + 4, said))
     for number, night in enumerate(nights):
         said = f"{night.at:%Y-%m-%d}: {figure(series.metric, night.value)}"
         if math.isfinite(night.low) and math.isfinite(night.high):

@@ -198,7 +198,8 @@ def _names(front: Front, plane: _Plane, best: Sequence[int]) -> list[Markup]:
     marks = [p for p in front.pairs if _placed(p)]
     marks += [p for path in front.paths.values() for p in path if _placed(p)]
     taken = [_around(*plane.at(p), 9.0 if _taken(front, p) else 6.0) for p in marks]
-    taken += [box for path in front.paths.values() for box in _along(path, plane)]
+    taken += [box for path in front.paths.values() for box in _along(_spots(path, plane))]
+    taken += _along(_stairs([plane.at(front.pairs[i]) for i in best]))
     points, names, kinds = [], [], []
     for at, name in _alpha_names(front, plane):
         points.append(at)
@@ -242,9 +243,20 @@ def _around(x: float, y: float, radius: float) -> Box:
     return Box(x - radius, y - radius, x + radius, y + radius)
 
 
-def _along(path: Sequence[FrontPoint], plane: _Plane) -> list[Box]:
-    """Small boxes along a router's line, which names keep clear of."""
-    points = [plane.at(p) for p in path if _placed(p)]
+def _spots(path: Sequence[FrontPoint], plane: _Plane) -> list[tuple[float, float]]:
+    return [plane.at(point) for point in path if _placed(point)]
+
+
+def _stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Corners of the line of the front, which goes level and then up."""
+    corners = [points[0]] if points else []
+    for (_, before), (x, y) in itertools.pairwise(points):
+        corners += [(x, before), (x, y)]
+    return corners
+
+
+def _along(points: Sequence[tuple[float, float]]) -> list[Box]:
+    """Small boxes along a line, which names keep clear of."""
     boxes = []
     for (x1, y1), (x2, y2) in itertools.pairwise(points):
         steps = max(int(math.hypot(x2 - x1, y2 - y1) / 7), 1)

@@ -92,7 +92,7 @@ def _heads(
     terms: Sequence[Sequence[str]], sizes: Sequence[int], longest: int, *, dense: bool
 ) -> Iterator[Markup]:
     # Without a width of its own the column would be as narrow as the longest word.
-    yield element("th", "pair", scope="col", style=f"min-width:{min(longest, 30)}ch")
+    yield element("th", "pair", scope="col", style=f"min-width:{1.3 * min(longest, 30):.0f}ch")
     yield element("th", element("b", "all"), f"n {f.compact(sum(sizes))}", scope="col")
     yield Markup('<td class="gap"></td>')
     for number, (own, size) in enumerate(zip(terms, sizes, strict=True)):

@@ -1,137 +1,106 @@
-"""What differs between two versions of a pool's knowledge, and whether it is beyond chance."""
+"""What differs between two versions, as rows of a page; `tasks.profiling.diff` works it out."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tasks.report import formats as f
-from tasks.report.profile_page_data import intervals_of
 from tasks.report.profile_page_facts import Change, Changes
 
 if TYPE_CHECKING:
     from profiles.profile import Profile
-    from tasks.report.profile_page_facts import IntervalMap
-
-_DEARER = 0.05
-"""A mean cost that moves by less than a twentieth is the same cost on other questions."""
+    from tasks.profiling.diff import PairMove, ProfileDiff, WinnerChange
+    from tasks.report.comparison import Interval
 
 
-def changes_between(old: Profile, new: Profile) -> Changes:
-    """What moved from one version to the next.
-
-    Accuracies move by new minus old with √(h² + h'²) around it, h the half-widths of the two
-    intervals: too wide where both versions rest on the same cells, never too narrow.
+def changes_from(diff: ProfileDiff, old: Profile, new: Profile) -> Changes:
+    """The rows of a page: what is beyond chance first matters, the rest is folded away.
 
     Args:
+        diff: of `old` and `new`.
         old: the earlier version.
         new: the later one.
     """
-    before, after = intervals_of(old), intervals_of(new)
     rows = [
-        *_pairs_changed(old, new),
-        *_best_overall(old, new, before, after),
-        *_winners(old, new, before, after),
-        *_accuracies(old, new, before, after),
-        *_costs(old, new),
+        *_pool(diff),
+        *_questions(old, new),
+        *_choices(diff),
+        *(_winner(change) for change in diff.winners),
+        *(row for move in diff.pairs for row in _pair(move)),
     ]
     loud = sum(row.matters for row in rows)
-    summary = f"{loud} thing{'s' * (loud != 1)} changed beyond chance" if loud else (
-        "nothing moved beyond what chance explains"
-    )  # fmt: skip
-    return Changes(old.profile_id, old.created_at, tuple(rows), summary)
+    summary = "nothing moved beyond what chance explains"
+    if loud:
+        summary = f"{loud} thing{'s' * (loud != 1)} changed beyond chance"
+    return Changes(old.profile_id, old.created_at, tuple(rows), summary, diff.notes)
 
 
-def _label(profile: Profile, pair: int | None) -> str:
-    return f.DASH if pair is None else f.pair_label(profile.pairs[pair].pair_id)
-
-
-def _pairs_changed(old: Profile, new: Profile) -> Iterator[Change]:
-    had, has = set(old.index()), set(new.index())
-    for name in sorted(has - had):
+def _pool(diff: ProfileDiff) -> Iterator[Change]:
+    for name in diff.pairs_added:
         yield Change(f"pair {f.pair_label(name)}", f.DASH, "new", matters=True)
-    for name in sorted(had - has):
+    for name in diff.pairs_dropped:
         yield Change(f"pair {f.pair_label(name)}", "there", "gone", matters=True)
-    questions = [int(profile.clusters.sizes.sum()) for profile in (old, new)]
-    if questions[0] != questions[1]:
-        move = f"{questions[1] - questions[0]:+,}".replace("-", f.MINUS)
-        was, now = map(f.count, questions)
-        yield Change("training questions", was, now, move, matters=True)
-    if old.k != new.k:
-        yield Change("clusters", str(old.k), str(new.k), matters=True)
+    for price in diff.prices or ():
+        before, after = f.dollars(price.before_usd), f.dollars(price.after_usd)
+        yield Change(f"price of {f.clean(price.what)}", before, after, matters=True)
 
 
-def _best_overall(
-    old: Profile, new: Profile, before: IntervalMap, after: IntervalMap
-) -> Iterator[Change]:
-    first, now = _label(old, before.winners[-1].pair), _label(new, after.winners[-1].pair)
-    if first != now:
-        sure = after.winners[-1].separated
-        yield Change("best pair overall", first, now, "" if sure else "not separated", matters=sure)
+def _questions(old: Profile, new: Profile) -> Iterator[Change]:
+    before, after = (int(one.clusters.sizes.sum()) for one in (old, new))
+    if before != after:
+        move = f"{after - before:+,}".replace("-", f.MINUS)
+        yield Change("training questions", f.count(before), f.count(after), move, matters=True)
 
 
-def _winners(
-    old: Profile, new: Profile, before: IntervalMap, after: IntervalMap
-) -> Iterator[Change]:
-    """Best pairs of clusters that are the same cluster: each the other's nearest."""
-    if old.encoder_fingerprint != new.encoder_fingerprint:
-        return
-    gaps = np.linalg.norm(old.clusters.centroids[:, None] - new.clusters.centroids[None], axis=2)
-    for place, partner in enumerate(gaps.argmin(axis=0)):
-        if int(gaps[partner].argmin()) != place:
-            continue
-        first = _label(old, before.winners[partner].pair)
-        winner = after.winners[place]
-        if first != _label(new, winner.pair):
-            words = ", ".join(f.clean(word) for word in new.top_terms[place][:2])
-            move = "" if winner.separated else "not separated"
-            what = f"best pair of cluster {place} ({words})"
-            yield Change(what, first, _label(new, winner.pair), move, matters=winner.separated)
-
-
-def _accuracies(
-    old: Profile, new: Profile, before: IntervalMap, after: IntervalMap
-) -> Iterator[Change]:
-    known = old.index()
-    for number, pair in enumerate(new.pairs):
-        if pair.pair_id not in known:
-            continue
-        was = tuple(
-            float(a[-1, known[pair.pair_id]]) for a in (before.value, before.low, before.high)
-        )
-        now = tuple(float(a[-1, number]) for a in (after.value, after.low, after.high))
-        if not all(map(math.isfinite, (*was, *now))) or was == now:
-            continue
-        move = now[0] - was[0]
-        half = math.hypot((was[2] - was[1]) / 2, (now[2] - now[1]) / 2)
+def _choices(diff: ProfileDiff) -> Iterator[Change]:
+    if diff.moved:
+        share = f"{f.count(diff.moved)} of {f.count(diff.questions)}"
+        yield Change("shared questions that go to another pair", f.DASH, share, matters=True)
         yield Change(
-            f"accuracy of {f.pair_label(pair.pair_id)}",
-            f.points(was[0]),
-            f.points(now[0]),
-            f"{f.signed(100 * move)} [{f.signed(100 * (move - half))}, "
-            f"{f.signed(100 * (move + half))}]",
-            matters=abs(move) > half,
-        )
-
-
-def _costs(old: Profile, new: Profile) -> Iterator[Change]:
-    known = old.index()
-    for number, pair in enumerate(new.pairs):
-        if pair.pair_id not in known:
-            continue
-        was = float(1000 * old.statistics.cost_mean_usd[-1, known[pair.pair_id]])
-        now = float(1000 * new.statistics.cost_mean_usd[-1, number])
-        if was == now or (math.isnan(was) and math.isnan(now)):
-            continue
-        both = math.isfinite(was) and math.isfinite(now) and was > 0
-        share = now / was - 1 if both else math.nan
+            "accuracy of the choices on them all", f.DASH, f.DASH, _points(diff.gain),
+            matters=_sure(diff.gain),
+        )  # fmt: skip
+    if diff.moved and diff.cost_change_usd is not None:
         yield Change(
-            f"$ per 1,000 of {f.pair_label(pair.pair_id)}",
-            f.plain_dollars(was),
-            f.plain_dollars(now),
-            f.change(share) if both else "",
-            matters=not both or abs(share) > _DEARER,
-        )
+            "$ per 1,000 of the choices", f.DASH, f.DASH, _dollars(diff.cost_change_usd),
+            matters=_sure(diff.cost_change_usd),
+        )  # fmt: skip
+
+
+def _winner(change: WinnerChange) -> Change:
+    what = f"chosen most often in {f.clean(change.place)}"
+    before, after = (f.pair_label(name) for name in (change.before, change.after))
+    return Change(what, before, after, _points(change.gain), matters=_sure(change.gain))
+
+
+def _pair(move: PairMove) -> Iterator[Change]:
+    name = f.pair_label(move.pair_id)
+    if move.accuracy_a != move.accuracy_b:
+        known = move.accuracy is not None and any(move.accuracy)
+        said = _points(move.accuracy) if known else f"{f.count(move.added)} new cells"
+        yield Change(
+            f"accuracy of {name}", f.points(move.accuracy_a), f.points(move.accuracy_b), said,
+            matters=_sure(move.accuracy),
+        )  # fmt: skip
+    if move.cost_usd is not None and any(move.cost_usd):
+        yield Change(
+            f"$ per 1,000 of {name}", f.DASH, f.DASH, _dollars(move.cost_usd),
+            matters=_sure(move.cost_usd),
+        )  # fmt: skip
+
+
+def _sure(change: Interval | None) -> bool:
+    return change is not None and (change.low > 0 or change.high < 0)
+
+
+def _points(change: Interval | None) -> str:
+    if change is None:
+        return f.UNKNOWN
+    value, low, high = (f.signed(100 * part) for part in change)
+    return f"{value} [{low}, {high}]"
+
+
+def _dollars(change: Interval) -> str:
+    value, low, high = (f.plain_dollars(1000 * part) for part in change)
+    return f"{value} [{low}, {high}]"

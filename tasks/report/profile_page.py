@@ -31,25 +31,28 @@ _MADE_BY = (
     "unscored answer is never a wrong one. This page needs nothing but itself."
 )
 
-Section = tuple[str, str, list[Markup]]
-"""Id, heading and contents of a part of the page."""
+Section = tuple[str, str, str, list[Markup]]
+"""Id, word in the navigation, heading and contents of a part of the page."""
+
+
+BEST_SINGLE = "best-single"
 
 
 def draw_profile_page(shown: ProfilePage) -> str:
     """The whole page. What is not known has a sentence saying so, never an empty picture."""
     profile = shown.profile
     sections: list[Section] = [
-        ("changes", "What changed", change_section(shown.changes)),
-        ("pairs", "What every pair can do", _pair_section(shown)),
-        ("front", "What accuracy costs", _front_section(shown.front)),
-        ("routers", "Which router decides", _router_section(shown)),
-        ("trust", "How far the estimates hold", _trust_section(shown)),
-        ("clusters", "Kinds of question", _cluster_section(shown)),
-        ("freshness", "Cost and drift over time", freshness_section(shown)),
-        ("coverage", "What it rests on", _coverage_section(shown)),
+        ("changes", "Changes", "What changed", change_section(shown.changes)),
+        ("pairs", "Pairs", "What every pair can do", _pair_section(shown)),
+        ("front", "Cost", "What accuracy costs", _front_section(shown.front)),
+        ("routers", "Routers", "Which router decides", _router_section(shown)),
+        ("trust", "Calibration", "How far the estimates hold", _trust_section(shown)),
+        ("clusters", "Clusters", "Kinds of question", _cluster_section(shown)),
+        ("freshness", "History", "Cost and drift over time", freshness_section(shown)),
+        ("coverage", "Coverage", "What it rests on", _coverage_section(shown)),
     ]
     parts = [_tiles(shown), _findings(shown)]
-    for name, title, contents in sections:
+    for name, _, title, contents in sections:
         heading = element("h2", title, id=f"{name}-title")
         body = join([heading, *contents])
         parts.append(element("section", body, id=name, aria_labelledby=f"{name}-title"))
@@ -65,7 +68,7 @@ def draw_profile_page(shown: ProfilePage) -> str:
         _MADE_BY,
         kicker="ATLAS profile",
         heading=f.clean(shown.title),
-        navigation=[(name, title) for name, title, _ in sections],
+        navigation=[(name, word) for name, word, _, _ in sections],
         style=FIGURE + MAP + heat_style(),
     )
 
@@ -142,11 +145,29 @@ def _sentences(shown: ProfilePage) -> Iterator[str]:
             f"{len(leaders)} different pairs lead the {len(table.winners) - 1} clusters: which "
             "pair is best depends on the question."
         )
+    if shown.front is not None:
+        yield from _savings(shown.front)
     if shown.router_note:
         yield f"Router by default: {shown.router_note}."
     if shown.changes is not None and shown.changes.summary:
         yield f"Since {shown.changes.since}: {shown.changes.summary}."
     yield from (f"{note[:1].upper()}{note[1:]}." for note in map(_unstopped, shown.notes))
+
+
+def _savings(front: Front) -> Iterator[str]:
+    """What routing brings at alpha 0, beside the best single pair."""
+    name = front.chosen.get(0.0, BEST_SINGLE)
+    if name == BEST_SINGLE:
+        return
+    routed = next(point for point in front.paths[name] if point.alpha == 0.0)
+    single = next(point for point in front.paths[BEST_SINGLE] if point.alpha == 0.0)
+    money = [f.dollars(1000 * point.cost_usd) for point in (routed, single)]
+    yield (
+        f"Routed by {name}, training questions left out of the fit score "
+        f"{f.points(routed.accuracy.value)} points [{f.points(routed.accuracy.low)}, "
+        f"{f.points(routed.accuracy.high)}] for {money[0]} per 1,000; the best single pair, "
+        f"{single.mix[0][0]}, {f.points(single.accuracy.value)} for {money[1]}."
+    )
 
 
 def _unstopped(sentence: str) -> str:
@@ -272,9 +293,12 @@ def _router_section(shown: ProfilePage) -> list[Markup]:
         )
         parts.append(_closed("The reasons in words", element("dl", Markup("".join(terms)))))
     if shown.sweep:
+        how = "Ringed: the number asked for."
+        if shown.profile.settings.choose_k:
+            how = "Ringed: the number chosen by this."
         caption = (
             "Accuracy of the cluster router at alpha 0 by number of clusters, on training "
-            "questions left out of the fit; no test question was looked at."
+            f"questions left out of the fit; no test question was looked at. {how}"
         )
         sweep, k = shown.sweep, shown.profile.k
         draw = functools.partial(_sweep_at, sweep, k)
@@ -316,7 +340,15 @@ def _trust_section(shown: ProfilePage) -> list[Markup]:
         "what came. On the dashed line, 70 expected points are 70 points. The calibration error is "
         "the mean distance from it. Bars: 95 % intervals over questions."
     )
-    drawn = svg.responsive(lambda width: reliability_curve(curves, width), caption, beside=True)
+    rows = [
+        (name, f.count(one.n), f"{100 * one.error:.1f}", f.gain_range(one.gap))
+        for name, one in curves
+    ]
+    heads = ("estimate", "n", "calibration error", "came minus expected")
+    table = block(Table([Column(h, "left" if h == "estimate" else "right") for h in heads], rows))
+    drawn = svg.responsive(
+        lambda width: reliability_curve(curves, width), caption, beside=True, more=table
+    )
     tables = []
     for name, calibration in curves:
         rows = [
@@ -328,9 +360,9 @@ def _trust_section(shown: ProfilePage) -> list[Markup]:
             )
             for b in calibration.bins
         ]
-        heads = ("expected between", "n", "mean expected", "came, 95 %")
-        table = block(Table([Column(h, "right") for h in heads], rows))
-        tables.append(element("div", element("h3", name), table))
+        names = ("expected between", "n", "mean expected", "came, 95 %")
+        bins = block(Table([Column(h, "right") for h in names], rows))
+        tables.append(element("div", element("h3", name), bins))
     figures = element("div", *tables, class_="columns")
     return [drawn, _closed("The figures of the curve", figures)]
 

@@ -150,6 +150,7 @@ class Changes:
     since_at: datetime | None
     rows: tuple[Change, ...]
     summary: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Night(NamedTuple):

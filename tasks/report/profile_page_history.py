@@ -29,6 +29,7 @@ def change_section(changes: Changes | None) -> list[Markup]:
         return [_empty("This is the first version of the pool's knowledge: nothing came before.")]
     when = "" if changes.since_at is None else f", made {changes.since_at:%Y-%m-%d %H:%M} UTC"
     parts = [element("p", f"Since {changes.since}{when}.", class_="soft")]
+    parts += [element("p", f"{note[:1].upper()}{note[1:]}.") for note in changes.notes]
     loud = [row for row in changes.rows if row.matters]
     quiet = [row for row in changes.rows if not row.matters]
     if loud:

@@ -110,13 +110,16 @@ def picture(width: float, height: float, parts: Iterable[Markup], description: s
     )
 
 
-def responsive(draw: Callable[[float], Markup], caption: str, *, beside: bool = False) -> Markup:
+def responsive(
+    draw: Callable[[float], Markup], caption: str, *, beside: bool = False, more: str = ""
+) -> Markup:
     """A figure drawn twice, for wide and for narrow screens: shrunk letters cannot be read.
 
     Args:
         draw: makes the picture at a width in pixels.
         caption: what the picture shows and how to read it.
         beside: put the caption beside a picture that leaves room there.
+        more: what follows the caption, such as a table.
     """
     drawn = element(
         "div",
@@ -124,7 +127,7 @@ def responsive(draw: Callable[[float], Markup], caption: str, *, beside: bool = 
         element("div", draw(NARROW), class_="when-narrow"),
     )
     shape = {"class": "beside"} if beside else {}
-    return element("figure", drawn, element("figcaption", caption), **shape)
+    return element("figure", drawn, element("figcaption", caption, more), **shape)
 
 
 def standalone(drawn: Markup) -> str:

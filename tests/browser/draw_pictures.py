@@ -19,6 +19,7 @@ from flows.profile_pages import page_of, write_page
 from flows.profiling import profile_session
 from flows.settings import ProfileSettings
 from tasks.generate.benchmark import write_benchmark
+from tasks.read import read_labelled
 from tasks.report import formats as f
 from tasks.report.profile_page_facts import ProfilePage
 from tests.browser.headless import Headless, find_browser
@@ -26,6 +27,7 @@ from tests.tasks.report.made_pages import made_nights, made_refreshes
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 SECTIONS = ("changes", "pairs", "front", "routers", "trust", "clusters", "freshness", "coverage")
+TO_THE_FRONT = "document.getElementById('front').scrollIntoView({behavior: 'instant'})"
 LARGEST = 300_000
 """Bytes of a picture: pages of documentation are read on trains too."""
 
@@ -73,6 +75,7 @@ def learn(work: Path, labelled: int) -> ProfilePage:
         outcome.facts.profile,
         title=outcome.facts.pool_name,
         source=Path(settings.questions).name,
+        queries=read_labelled(settings.questions).queries,
         parameters={"encoder": settings.encoder, "seed": str(settings.seed)},
         next_commands=("atlas plan backlog.jsonl --pool pool.yaml",),
     )
@@ -97,12 +100,12 @@ async def photograph(command: str, page: Path, out: Path) -> None:
             keep(out / f"{name}.png", await browser.photograph((left, top, width, height)))
         await browser.theme("dark")
         await browser.open(page, width=1280, height=1000)
-        await browser.ask("document.getElementById('front').scrollIntoView()")
+        await browser.ask(TO_THE_FRONT)
         keep(out / "dark.png", await browser.photograph())
         await browser.theme("light")
         await browser.open(page, width=390, height=844)
         keep(out / "phone.png", await browser.photograph())
-        await browser.ask("document.getElementById('front').scrollIntoView()")
+        await browser.ask(TO_THE_FRONT)
         keep(out / "phone-front.png", await browser.photograph())
         for complaint in browser.complaints:
             say(f"the page complains: {complaint}")

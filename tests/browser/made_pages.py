@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 from profiles.pool import Pair
+from tasks.profiling.diff import diff_profiles
 from tasks.report import html
 from tasks.report.facts import ProfileFacts
-from tasks.report.profile_changes import changes_between
+from tasks.report.profile_changes import changes_from
 from tasks.report.profile_page import draw_profile_page
 from tasks.report.profile_page_data import profile_page_of
 from tests.tasks.report.conftest import make_profile, make_route_facts
@@ -24,7 +26,7 @@ def profile_page() -> str:
         source="labelled.parquet",
         spent_usd=Decimal("3.2048"),
         examples={0: ("What is 17 % of 3,400?", "A <b>bold</b> & very long text " * 30)},
-        changes=changes_between(old, new),
+        changes=changes_from(diff_profiles(old, new, Path()), old, new),
         nights=made_nights(["small + none", "large + none"], alarm="small + none"),
         refreshes=made_refreshes(40),
         parameters={"seed": "0"},

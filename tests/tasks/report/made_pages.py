@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -175,11 +174,13 @@ def made_front(pairs: Sequence[FrontPoint], *, alphas=(0.0, 0.5, 1.0)) -> Front:
 def made_nights(pairs: Sequence[str], nights: int = 20, alarm: str = "") -> list[Night]:
     """Accuracy and cost of canaries; `alarm` names the pair that drops on the last five nights."""
     start = datetime(2026, 11, 1, 3, tzinfo=UTC)
+    rng = np.random.default_rng(4)
     found = []
     for pair in pairs:
         for night in range(nights):
             bad = pair == alarm and night >= nights - 5
-            value = (0.55 if bad else 0.8) + 0.02 * math.sin(night)
+            value = (0.55 if bad else 0.8) + 0.03 * float(rng.normal())
+            price = 0.002 + 0.0001 * float(rng.normal())
             at = start + timedelta(days=night)
             found.append(
                 Night(
@@ -193,7 +194,9 @@ def made_nights(pairs: Sequence[str], nights: int = 20, alarm: str = "") -> list
                     bad,
                 )
             )
-            found.append(Night(at, pair, "price", 0.002, 0.0019, 0.0021, 1.0, False))
+            found.append(
+                Night(at, pair, "price", price, price - 0.0002, price + 0.0002, 1.0, False)
+            )
     return found
 
 
@@ -204,9 +207,9 @@ def made_refreshes(n: int = 12) -> list[Refresh]:
         Refresh(
             start + timedelta(days=i),
             f"profile-{i:016x}",
-            0 if i % 3 == 2 else 900 - 60 * i,
-            0 if i % 3 == 2 else 950 - 60 * i,
-            Decimal(0) if i % 3 == 2 else Decimal(8 - i // 2) / 10,
+            0 if i % 3 == 2 else 900 - 20 * i,
+            0 if i % 3 == 2 else 950 - 20 * i,
+            Decimal(0) if i % 3 == 2 else Decimal(80 - 2 * i + 9 * (i % 4)) / 100,
             "worse by 0.4 points" if i % 4 == 3 else "not worse",
             i % 4 != 3,
         )

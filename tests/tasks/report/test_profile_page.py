@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from profiles.pool import Pair
+from tasks.profiling.diff import PairMove, diff_profiles
 from tasks.report.comparison import Interval
 from tasks.report.out_of_fold import front_of, mean_interval, sweep_of
-from tasks.report.profile_changes import changes_between
+from tasks.report.profile_changes import _pair, changes_from
 from tasks.report.profile_page import draw_profile_page, page_pictures
 from tasks.report.profile_page_data import intervals_of, profile_page_of
 from tasks.report.profile_page_facts import Change, Changes
@@ -208,23 +209,37 @@ def test_unknown_pairs_of_the_map_stay_unknown(profile):
     assert 1 not in {winner.pair for winner in table.winners}
 
 
-def test_what_changed_is_told_with_its_interval_and_chance_is_not_news(profile):
-    same = changes_between(profile, profile)
-    assert () == same.rows
+def test_what_changed_is_told_with_its_interval_and_chance_is_not_news(profile, tmp_path):
+    same = changes_from(diff_profiles(profile, profile, tmp_path), profile, profile)
+    assert not [row for row in same.rows if row.matters]
     assert "nothing moved" in same.summary
 
     other = learnt(pairs=(*PAIRS[:3], Pair("new", "search")), prices=(0.008, 0.006, 0.0004, 0.0006))
-    changes = changes_between(profile, other)
+    changes = changes_from(diff_profiles(profile, other, tmp_path), profile, other)
 
     rows = {row.what: row for row in changes.rows}
     assert rows["pair new + search"].matters
     assert rows["pair small + python"].after == "gone"
     dearer = rows["$ per 1,000 of large + none"]
     assert dearer.matters
-    assert "+100 %" == dearer.move.replace("+99 %", "+100 %").replace("+101 %", "+100 %")
+    assert dearer.move.startswith(("3.9", "4.0"))
+    assert "0.0004" not in rows
     assert changes.since == profile.profile_id
     text = Reader(draw_profile_page(profile_page_of(other, title="t", changes=changes))).text
     assert "pair new + search" in text
+    assert f"Since {profile.profile_id}" in text
+
+
+def test_moves_within_their_interval_are_no_news():
+    sure, unsure = Interval(0.05, 0.01, 0.09), Interval(0.05, -0.01, 0.11)
+    rows = {
+        name: change
+        for name, span in (("sure", sure), ("unsure", unsure))
+        for change in _pair(PairMove(f"{name}@@none", 90, 0, 0, 0.5, 0.55, span, None))
+    }
+
+    assert [True, False] == [rows["sure"].matters, rows["unsure"].matters]
+    assert ("50.0", "55.0", "+5.0 [+1.0, +9.0]") == rows["sure"][1:4]
 
 
 def test_frames_of_history_become_nights_and_refreshes():
