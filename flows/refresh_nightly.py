@@ -11,8 +11,9 @@ from prefect import flow
 
 from flows.orchestration import chunk_tasks, flow_run_id, publish_link, publish_markdown
 from flows.profile_pages import page_path
+from flows.refresh_outcome import RefreshOutcome
 from flows.refresh_report import refresh_text
-from flows.refreshing import RefreshOutcome, refresh_session
+from flows.refreshing import refresh_session
 from flows.settings import RefreshSettings
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from flows.refreshing import RefreshOutcome
+    from flows.refresh_outcome import RefreshOutcome
     from tasks.freshness.drift_state import PairDrift
+
+_WIDTH = 90
+_INDENT = 10
 
 
 def refresh_text(outcome: RefreshOutcome) -> str:
@@ -25,7 +29,12 @@ def refresh_text(outcome: RefreshOutcome) -> str:
     lines += [f"{name:<9} {value}" for name, value in rows]
     if outcome.status == "complete":
         lines += ["", *_knowledge(outcome), "", *_drift(outcome), "", *_questions(outcome)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(part for line in lines for part in _wrapped(line)) + "\n"
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line and what does not fit into it, under its own words."""
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=" " * _INDENT) or [""]
 
 
 def refresh_facts(outcome: RefreshOutcome) -> dict[str, Any]:

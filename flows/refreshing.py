@@ -22,18 +22,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from flows.console import say
 from flows.profiling import profile_job, say_plan
 from flows.progress import SessionProgress
+from flows.refresh_outcome import RefreshOutcome
 from flows.routing import STOPPING, run_async
 from flows.settings import RefreshSettings
+from profiles.errors import ProfileError
 from tasks.batch.stop import StopFlag
 from tasks.freshness.canary_run import CanaryRun, run_canaries
-from tasks.freshness.gate import GateDecision, judge_version, save_decision
+from tasks.freshness.gate import judge_version, save_decision
 from tasks.freshness.night import Alarm, Watch
-from tasks.freshness.query_drift import QueryDrift, query_drift
+from tasks.freshness.query_drift import query_drift
 from tasks.freshness.refresh_run import (
     RefreshRun,
     Spent,
@@ -56,54 +58,6 @@ if TYPE_CHECKING:
 
 LOCK = "refresh"
 """One refresh of a warehouse at a time."""
-
-
-class RefreshOutcome(NamedTuple):
-    """How a refresh stands after a session.
-
-    Attributes:
-        status: complete | paused_budget | cancelled | failed.
-        cells_run: cells run by this refresh, earlier sessions included; canaries apart.
-        pending: cells or canaries without a final answer.
-        failed_share: share of the cells and canaries run that failed.
-        old_profile_id: the version in use before.
-        profile_id: the version fitted; None while cells are missing.
-        published: whether `profile_id` is in use now.
-        drift: what tonight's canaries say; empty where they were measured before.
-        stale_pairs: pairs whose cells were run again because of drift.
-    """
-
-    run_id: str
-    night: str
-    status: str
-    resumed: bool
-    cells_run: int
-    cells_known: int
-    canaries_run: int
-    pending: int
-    failed_share: float
-    fatal: dict[str, str]
-    spent: Spent
-    max_cost_usd: Decimal | None
-    old_profile_id: str | None
-    profile_id: str | None
-    published: bool
-    gate: GateDecision | None
-    drift: tuple[PairDrift, ...]
-    alarms: tuple[Alarm, ...]
-    stale_pairs: tuple[str, ...]
-    queries: QueryDrift | None
-    profile: Profile | None
-
-    @property
-    def nothing_to_do(self) -> bool:
-        """Whether every cell was known, no pair drifted and the knowledge is that in use."""
-        return self.status == "complete" and not self.cells_run and self.gate_was_idle
-
-    @property
-    def gate_was_idle(self) -> bool:
-        """Whether the version fitted is the one that was in use."""
-        return self.profile_id == self.old_profile_id
 
 
 def refresh_session(
@@ -140,7 +94,13 @@ def refresh_session(
         with tracked(settings, refresh.run_id, "refresh", settings.public()) as run:
             run.opened()
             session = _Session(settings, ledger, refresh, env, clock, wrap, flow_run_id)
-            outcome = session.work()
+            try:
+                outcome = session.work()
+            except Exception:
+                if not session.began and not refresh.resumed:
+                    # A wrong path must not fix the night of the next refresh.
+                    ledger.delete_run(refresh.run_id)
+                raise
             if outcome.profile is not None:
                 drawn = refresh_page(settings, outcome.profile)
                 if drawn is not None:
@@ -271,8 +231,9 @@ class _Session:
         from tasks.profiling.fit import usable_outcomes
 
         settings = self._settings
+        old, unreadable = self._old_profile()
         decision = judge_version(
-            self._old_profile(),
+            old,
             profile,
             queries=planned.queries,
             outcomes=usable_outcomes(planned, self._ledger),
@@ -280,6 +241,7 @@ class _Session:
             alpha=settings.alpha,
             margin=settings.gate_margin,
             seed=settings.seed,
+            unreadable=unreadable,
         )
         if decision.old != decision.new:
             save_decision(self._root, decision, now=self._clock())
@@ -326,14 +288,17 @@ class _Session:
 
     # ---------------------------------------------------------------- figures
 
-    def _old_profile(self) -> Profile | None:
-        """The version in use before this refresh, whatever an earlier attempt promoted."""
+    def _old_profile(self) -> tuple[Profile | None, str | None]:
+        """The version in use before this refresh, whatever an earlier attempt promoted.
+
+        One that is gone or damaged is told, and replaced: it could not route either.
+        """
         if self._refresh.old_profile_id is None:
-            return None
+            return None, None
         try:
-            return find_profile(self._root, self._refresh.old_profile_id)
-        except ProfileNotFoundError:
-            return None
+            return find_profile(self._root, self._refresh.old_profile_id), None
+        except (ProfileNotFoundError, ProfileError) as error:
+            return None, str(error)
 
     def _embedder(self) -> CachedEmbedder:
         from tasks.embedder import cached_embedder

@@ -12,7 +12,7 @@ from flows.settings import RefreshSettings
 from flows.verbs.options import AsJson, with_settings
 
 if TYPE_CHECKING:
-    from flows.refreshing import RefreshOutcome
+    from flows.refresh_outcome import RefreshOutcome
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

@@ -68,6 +68,7 @@ def judge_version(
     alpha: float = 0.0,
     margin: float = MARGIN,
     seed: int = 0,
+    unreadable: str | None = None,
 ) -> GateDecision:
     """Whether a new version should come into use.
 
@@ -80,12 +81,15 @@ def judge_version(
         alpha: weight of cost in the utility that is compared.
         margin: harm that is let pass, in utility.
         seed: of the bootstrap.
+        unreadable: why the version in use could not be read, where that is why `old` is None.
 
     Raises:
         RouterError: alpha is above 0 and no cost is known.
     """
     if old is None:
         sentence = "it is the first version: there is nothing to compare it with"
+        if unreadable is not None:
+            sentence = f"the version in use until now cannot be read: {unreadable}"
         return GateDecision(None, new.profile_id, True, None, "nothing", sentence, None, alpha)
     if old.profile_id == new.profile_id:
         sentence = "the knowledge is the same as that in use"

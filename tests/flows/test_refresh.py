@@ -279,6 +279,17 @@ def test_a_refresh_that_dies_before_midnight_keeps_its_night(world, monkeypatch)
     assert 20 * 2 == world.refresh().canaries_run
 
 
+def test_a_damaged_version_in_use_is_replaced_and_told(world):
+    first = world.refresh(canaries=0)
+    (world.root / "profiles" / first.profile_id / "profile.json").write_text("{")
+    world.questions(QUESTIONS, train=TRAIN - 5)
+    outcome = world.next_night(canaries=0)
+
+    assert outcome.published
+    assert latest_id(world.root) == outcome.profile_id != first.profile_id
+    assert "cannot be read" in outcome.gate.sentence
+
+
 def test_questions_that_cannot_be_read_leave_no_refresh_behind(world):
     with pytest.raises(Exception, match="does not exist"):
         world.refresh(questions=str(world.folder / "elsewhere.jsonl"))

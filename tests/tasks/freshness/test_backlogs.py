@@ -140,6 +140,39 @@ def test_rows_drawn_at_random_are_folded_in_and_chosen_ones_are_not(small):
     assert "30 sent to their pair with certainty" in found.sentence()
 
 
+def test_fold_in_adds_new_questions_and_leaves_labelled_ones_alone(small):
+    from types import SimpleNamespace
+
+    from tasks.freshness.feedback import fold_in
+
+    small.profile(SCORES, COSTS)
+    small.backlog(graded(8))
+    small.route(router="random", name="drawn")
+    queries = pl.DataFrame(
+        {
+            "query_id": ["own", "held"],
+            "text": ["my own", "question number 3"],
+            "dataset": ["d", "d"],
+            "split": ["train", "test"],
+        }
+    )
+    outcomes = pl.DataFrame(
+        {"query_id": ["own"], "pair_id": [PAIRS[0]], "model": ["calm"], "tool": ["none"],
+         "score": [1.0]}
+    )  # fmt: skip
+    planned = SimpleNamespace(
+        job=SimpleNamespace(root=small.root, seed=0), pool=small.pool, labelled=None
+    )
+    with opened(small) as ledger:
+        more_queries, more_outcomes = fold_in(queries, outcomes, planned, ledger)
+
+    assert 2 + 7 == len(more_queries)
+    assert 1 == more_queries.get_column("text").to_list().count("question number 3")
+    assert 1 + 7 == len(more_outcomes)
+    assert {"feedback", "d"} == set(more_queries.get_column("dataset").to_list())
+    assert outcomes.columns == more_outcomes.columns
+
+
 def test_unlabelled_rows_are_no_feedback(small):
     small.profile(SCORES, COSTS)
     small.backlog(lines_of(0, 1))
