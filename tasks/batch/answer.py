@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from profiles.pool import Pair
 from tasks.batch.item import Item, ItemResult
 from tasks.call.base import CallOrigin, ChatRequest, Message
-from tasks.call.errors import CallError
+from tasks.call.errors import CallError, Fate, RowError
 from tasks.call.paid import Cashier, PairCalls
 from tasks.execute import execute
 from tasks.grade.base import Grade
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tasks.grade.judge import JudgeCall
     from tasks.tools.base import Tool
     from warehouse.ledger import StoredRequest
+
+
+TOO_LONG = "too_long"
+"""Error of a judge that could never read what it is asked about; it is not asked."""
 
 
 class ProvidersClosedError(Exception):
@@ -165,6 +169,15 @@ class Answerer:
         )
 
         async def ask(prompt: str) -> str:
+            # Four bytes a token is the fewest tokens a text can be hoped to have.
+            tokens = len(prompt.encode()) // 4 + spec.limits.max_output_tokens
+            if tokens > spec.limits.context_tokens:
+                raise RowError(
+                    f"question, reference and answer take about {tokens:,} tokens and the judge "
+                    f"{key!r} reads {spec.limits.context_tokens:,}",
+                    error_type=TOO_LONG,
+                    fate=Fate.REFUSED,
+                )
             request = ChatRequest(
                 model=spec.name,
                 messages=(Message("user", prompt),),

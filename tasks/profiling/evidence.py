@@ -29,6 +29,7 @@ import polars as pl
 
 from profiles.fingerprint import pair_fingerprint
 from profiles.prompts import prompt_version
+from tasks.batch.answer import TOO_LONG
 from tasks.profiling.cell_versions import PoolVersions, query_version, reference_version
 from tasks.profiling.cells import Cell, PlannedCell
 
@@ -106,7 +107,8 @@ def _agreements(cutoff: datetime) -> dict[str, pl.Expr]:
         return (pl.col(name) == pl.col(f"want_{name}")).fill_null(value=True)
 
     old_run = pl.col("model_version").is_null()
-    unjudged = pl.col("unscored_reason").str.starts_with(_JUDGE_AWAY).fill_null(value=False)
+    unscored = pl.col("unscored_reason").fill_null("")
+    unjudged = unscored.str.starts_with(_JUDGE_AWAY) & ~unscored.str.ends_with(TOO_LONG)
     return {
         "same_question": same("query_version"),
         # A row of ATLAS 0.1 names one hash over all prompts; its run says whether it agrees.

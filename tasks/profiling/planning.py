@@ -103,6 +103,7 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True
     Raises:
         PoolError, PoolNotReadyError: the pool file is wrong, or keys or prices are missing.
         InputError: the labelled set cannot be read or holds no usable row.
+        ProfileError: nothing could be learnt from the answers: it is said before they are paid for.
         ValueError: the budget or an age cannot be read.
         WarehouseError: the ledger or a committed file cannot be read.
     """
@@ -113,6 +114,7 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True
         check_ready(pool, env=env, allow_unpriced=job.allow_unpriced)
     labelled = read_labelled(job.questions)
     queries = tuple(labelled.queries[: job.limit])
+    _check_teachable(queries, job.questions)
     versions = PoolVersions(pool)
     identity = _identity(job, labelled, queries, pool, versions)
     now = datetime.now(UTC)
@@ -146,6 +148,22 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True
     if job.budget is not None and not resumed:
         _allow(planned)
     return planned
+
+
+def _check_teachable(queries: Sequence[Query], source: str) -> None:
+    from profiles.errors import ProfileError
+
+    train = [query for query in queries if query.split == TRAIN]
+    if not train:
+        raise ProfileError(
+            f"{source}: no question has split 'train', and a profile learns from those alone; "
+            "label some, or leave the split out to have it drawn"
+        )
+    if all(query.reference is None for query in train):
+        raise ProfileError(
+            f"{source}: none of the {len(train):,} training questions has a reference to grade "
+            "by, so nothing could be learnt from their answers; add `reference` and `grader`"
+        )
 
 
 def plan_path(root: Path, run_id: str) -> Path:

@@ -31,6 +31,8 @@ from tasks.read.sources import find_files, fingerprint_files
 
 TRAIN_SHARE = 0.7
 DEFAULT_SEED = 42
+SUSPICIOUS = 8
+"""So many references that are all the same are remarked upon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def read_labelled(
         raise InputError(f"{source} holds no usable row (bad rows: {len(bad):,}){first}")
     good = draw_splits(good, seed, warnings)
     _warn_of_shared_texts(good, warnings)
+    _warn_of_one_answer(good, warnings)
     return LabelledSet(good, bad, warnings, sha)
 
 
@@ -176,6 +179,19 @@ def draw_splits(queries: list[Query], seed: int, warnings: list[str]) -> list[Qu
         query if query.split is not None else replace(query, split=settled[query.prompt])
         for query in queries
     ]
+
+
+def _warn_of_one_answer(queries: Iterable[Query], warnings: list[str]) -> None:
+    """Say if every question has the same answer: always giving it looks like knowing."""
+    answers = Counter(query.reference for query in queries if query.reference is not None)
+    several = sum(answers.values())
+    if len(answers) == 1 and several >= SUSPICIOUS:
+        (only,) = answers
+        if only.grader not in ("recorded", "judge"):
+            warnings.append(
+                f"all {several:,} references are the same, {only.value[:40]!r}: a pair that always "
+                "answers that scores full marks, and a profile cannot tell"
+            )
 
 
 def _warn_of_shared_texts(queries: Iterable[Query], warnings: list[str]) -> None:
