@@ -1,8 +1,8 @@
 """Sample logs of lm-evaluation-harness as evidence: `samples_<task>_<date>.jsonl`.
 
 Written by `--log_samples` since 0.4.3. Read of a row: `doc_id`, `doc`, `target`, `arguments`,
-`filtered_resps`, `filter`, `metrics` and the metrics themselves; of `results_<date>.json` in the
-same folder: `model_name`, else `config.model_args`, else `config.model`.
+`resps`, `filtered_resps`, `filter`, `metrics` and the metrics themselves; of
+`results_<date>.json` in the same folder: `model_name`, else `config.model_args`, else `config.model`.
 
 The question is the text of the `doc`, not the prompt that was sent: few-shot examples and chat
 templates differ between models, and a router sees neither. Where no field of the `doc` is known
@@ -47,6 +47,9 @@ NUMBERED_OPTIONS = ("option", "sol", "choice", "ending")
 MAIN_METRICS = ("acc", "exact_match", "pass@1", "pass_at_1", "em", "math_verify")
 """Taken without asking where exactly one of them is there."""
 
+UNREAD = "[invalid]"
+"""What a filter of lm-eval gives where it finds no answer."""
+
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[\d.\-]+)\.jsonl")
 _STANDARD = frozenset(
     ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics")
@@ -80,14 +83,20 @@ def read_lm_eval(
         task, date = _task_and_date(file)
         model = options.model or _model_of(file, date, notes)
         choice = _choose(file, _survey(file, options), options, notes)
-        sent = 0
+        sent = unread = 0
         for item in iter_records(find_file(file.path), options.limits):
             if isinstance(item, BadRow):
                 yield item
             elif item.values.get("filter", "none") == choice.filter:
                 raw, is_sent = _raw(file, item, choice, options, task, date, model)
                 sent += is_sent
+                unread += _is_unread(item.values)
                 yield raw
+        if unread:
+            notes.append(
+                f"{file.label}: answers in which filter {choice.filter!r} found nothing, scored "
+                f"by lm-eval as it says there: {unread:,}"
+            )
         if sent:
             notes.append(
                 f"{file.label}: rows whose question is the prompt that was sent: {sent:,}; name "
@@ -263,10 +272,13 @@ def _sent(record: Mapping[str, Any]) -> Any:  # noqa: ANN401 - checked later
 
 
 def _answer(record: Mapping[str, Any]) -> str | None:
-    """What was said, as filtered; the log-likelihoods of options are no answer."""
-    given = record.get("filtered_resps")
-    first = given[0] if isinstance(given, list) and given else given
-    if isinstance(first, list):
-        is_likelihood = len(first) == 2 and str(first[1]) in ("True", "False")
-        first = None if is_likelihood or not first else first[0]
-    return first if isinstance(first, str) else None
+    """What the model said, before any filter; the log-likelihoods of options are no answer."""
+    said = record.get("resps")
+    for _ in range(2):
+        said = said[0] if isinstance(said, list) and said else said
+    return said if isinstance(said, str) else None
+
+
+def _is_unread(record: Mapping[str, Any]) -> bool:
+    """Whether the filter found no answer in what was said; lm-eval counts that as wrong."""
+    return record.get("filtered_resps") in (UNREAD, [UNREAD])

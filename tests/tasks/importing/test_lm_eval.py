@@ -171,13 +171,25 @@ def test_predictions_without_a_metric_are_unscored(tmp_path):
     assert any("no metric" in said for said in imported.warnings)
 
 
-def test_answers_are_kept_and_log_likelihoods_are_none(tmp_path):
-    said = lm_sample(0, {"question": "a"}, answer="42", acc=1.0)
+def test_answers_are_kept_as_they_were_said_and_log_likelihoods_are_none(tmp_path):
+    said = lm_sample(0, {"question": "a"}, answer="It is #### 42", acc=1.0)
+    said["filtered_resps"] = ["42"]
     measured = lm_sample(1, {"question": "b"}, acc=1.0)
-    measured["filtered_resps"] = [["-3.2", "False"], ["-1.0", "True"]]
+    measured["resps"] = [[["-3.2", "False"]], [["-1.0", "True"]]]
     path = lm_eval(tmp_path, "t", "m", [said, measured])
 
-    assert [("42",), (None,)] == rows(read_logs([path]), "answer")
+    assert [("It is #### 42",), (None,)] == rows(read_logs([path]), "answer")
+
+
+def test_answers_that_a_filter_could_not_read_are_counted(tmp_path):
+    sample = lm_sample(0, {"question": "a"}, answer="42", exact_match=0.0)
+    sample["filtered_resps"] = ["[invalid]"]
+    path = lm_eval(tmp_path, "t", "m", [sample])
+
+    imported = read_logs([path])
+
+    assert [(0.0,)] == rows(imported, "score")
+    assert any("found nothing, scored by lm-eval" in said for said in imported.warnings)
 
 
 def test_logs_without_a_list_of_metrics_are_read_by_their_numbers(tmp_path):
