@@ -6,7 +6,7 @@ the server has and the files do not mention is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -56,7 +56,8 @@ def find_flows(wanted: Wanted) -> list[Deployable]:
     """Import the flow of every deployment and check the parameters against its settings.
 
     Raises:
-        DeploymentsFileError: there is no such flow, or it refuses the parameters.
+        DeploymentsFileError: there is no such flow, it refuses the parameters, or a schedule
+            cannot be meant.
     """
     from importlib import import_module
 
@@ -81,6 +82,11 @@ def find_flows(wanted: Wanted) -> list[Deployable]:
         except ParameterTypeError as error:
             reason = " ".join(str(error).split())
             raise DeploymentsFileError(f"{where}: its parameters are refused: {reason}") from None
+        try:
+            _schedules(deployment)
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise DeploymentsFileError(f"{where}: its schedule is refused: {reason}") from None
         found.append(Deployable(deployment, flow))
     return found
 
@@ -252,11 +258,26 @@ _QUIET = frozenset({"parameter_openapi_schema"})
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(
-        name if name in _QUIET else f"{name}: {old.get(name)!r} -> {new[name]!r}"
-        for name in new
-        if old.get(name) != new[name]
-    )
+    """What differs, leaf by leaf: "trigger.within: 90.0 -> 35.0"."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    quiet = [name for name in _QUIET if old.get(name) != new.get(name)]
+    shown = [
+        f"{name}: {before.get(name, _ABSENT)} -> {after.get(name, _ABSENT)}"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name) and name.partition(".")[0] not in _QUIET
+    ]
+    return (*shown, *quiet)
+
+
+_ABSENT = "(none)"
+
+
+def _leaves(value: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _leaves(inner, f"{where}{name}.")
+        else:
+            yield f"{where}{name}", repr(inner)
 
 
 async def _automation(

@@ -126,8 +126,11 @@ def read_deployments(file: Path, env: Mapping[str, str]) -> Wanted:
         DeploymentsFileError: a file is missing, is not YAML, or asks for what cannot be meant.
     """
     unset: set[str] = set()
+    loaded = _load(file)
+    if not isinstance(loaded, dict):
+        raise DeploymentsFileError(f"{file} must have a list `deployments:`, as prefect.yaml has.")
     try:
-        contents = _Contents.model_validate(_filled(_load(file), env, unset))
+        contents = _Contents.model_validate(_filled(loaded, env, unset))
     except ValidationError as error:
         raise DeploymentsFileError(_sentences(file, error)) from None
     names = [deployment.name for deployment in contents.deployments]

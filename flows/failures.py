@@ -169,6 +169,11 @@ def _database(error: BaseException) -> Failure:
     text = _one_line(cause)
     if "locked" in text:
         sentence = "The ledger is locked by another process. Wait for it to end."
+    elif "server closed the connection" in text or "connection failed" in text:
+        sentence = (
+            "The ledger's server went away. Look at it and at ATLAS_LEDGER_URL; when it is back, "
+            "the same command goes on."
+        )
     elif "full" in text:
         sentence = "The disk is full: the ledger could not be written. Free some space."
     elif "readonly" in text or "read-only" in text:

@@ -106,3 +106,10 @@ def flow_run_id() -> str | None:
     from prefect.runtime import flow_run
 
     return str(flow_run.id) if flow_run.id else None
+
+
+def of_a_deployment() -> bool:
+    """Whether a worker runs this for a deployment, with nobody at a terminal."""
+    from prefect.runtime import deployment
+
+    return bool(deployment.id)

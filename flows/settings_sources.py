@@ -94,7 +94,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
     Other `ATLAS_*` variables may be the user's own (a provider's key, say) and are let be.
     """
-    known = {CONFIG_VARIABLE}
+    known = {CONFIG_VARIABLE, "ATLAS_LEDGER_URL"}
     known |= {environment_name(name) for kind in ALL_SETTINGS for name in kind.model_fields}
     others = sorted(n for n in environ if n.startswith("ATLAS_") and n not in known)
     close = ((name, difflib.get_close_matches(name, known, n=1, cutoff=0.85)) for name in others)

@@ -249,14 +249,15 @@ def check_folder(root: Path) -> Check:
 
 def check_ledger(root: Path) -> Check:
     """Whether the ledger can be read by this version, and what is unfinished in it."""
-    from warehouse.errors import WarehouseError
+    from warehouse.errors import NoLedgerError, WarehouseError
     from warehouse.ledger import open_ledger
-    from warehouse.ledger.address import LEDGER_FILE
+    from warehouse.ledger.address import ledger_address
 
-    if not (root / LEDGER_FILE).exists():
-        return Check("ledger", "ok", "none yet; the first run begins one")
     try:
+        address = ledger_address(root)
         ledger = open_ledger(root, read_only=True)
+    except NoLedgerError:
+        return Check("ledger", "ok", "none yet; the first run begins one")
     except WarehouseError as error:
         return Check("ledger", "fail", str(error), "See the sentence above; nothing was changed.")
     try:
@@ -264,7 +265,7 @@ def check_ledger(root: Path) -> Check:
     finally:
         ledger.close()
     unfinished = [run.run_id for run in runs if run.state != "complete"]
-    detail = f"{len(runs)} runs"
+    detail = f"{len(runs)} runs" + (f" at {address.shown}" if address.shared else "")
     if unfinished:
         detail += f", resumable: {', '.join(unfinished[:3])}"
         detail += f" and {len(unfinished) - 3} more" if len(unfinished) > 3 else ""

@@ -11,5 +11,9 @@ class LedgerBusyError(WarehouseError):
     """Another live process holds the run."""
 
 
+class NoLedgerError(WarehouseError):
+    """Nothing has been run yet where a ledger was to be read."""
+
+
 class LedgerVersionError(WarehouseError):
     """The ledger was written by a newer version of ATLAS."""

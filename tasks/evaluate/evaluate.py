@@ -40,7 +40,7 @@ from tasks.evaluate.router_names import (
 )
 from tasks.evaluate.table import OutcomeTable, read_table, recorded_pool
 from tasks.evaluate.training import leave_out
-from warehouse.ledger import open_ledger
+from warehouse.ledger import keep_ledger_beside, open_ledger
 
 if TYPE_CHECKING:
     from profiles.profile import Profile
@@ -163,6 +163,8 @@ async def evaluate(
     texts = share.needs_embeddings or any(choice.needs_embeddings for choice in choices)
     with _embedder(job, wanted=texts) as embedder, _warehouse(job.keep) as root:
         knowledge = Knowledge(table, pool, embedder, note, share)
+        # An experiment: its runs are none of the ledger that machines share.
+        keep_ledger_beside(root)
         ledger = open_ledger(root)
         try:
             async with equipment(
@@ -202,6 +204,7 @@ async def _compare(
     note: Callable[[str], None],
 ) -> list[SplitResult]:
     """Route one split through every router, then compare what was committed."""
+    from profiles.routers.auto import AutoRouter
     from tasks.report.comparison import compare
 
     routed: dict[str, Routed] = {}
@@ -213,6 +216,8 @@ async def _compare(
         profile = knowledge.profile(choice)
         router = choice.build(profile)
         taken[name] = _resolved(choice, router, profile, job.alpha)
+        if isinstance(router, AutoRouter):
+            router = router.resolved(job.alpha)
         routed[name] = await route_split(
             backlog, choice, router, profile_id=profile.profile_id, site=site
         )

@@ -19,6 +19,7 @@ from warehouse.ledger import (
     RunRecord,
     SentLog,
     Settlement,
+    keep_ledger_beside,
     open_ledger,
     sent_log_path,
     sent_requests,
@@ -334,3 +335,36 @@ def test_a_run_is_recorded_once(ledger):
 
     assert ["r1"] == [run.run_id for run in ledger.runs()]
     assert {"000000", "000001"} == set(ledger.chunk_states("r1"))
+
+
+def test_the_variable_names_the_ledger_but_of_roots_that_keep_it_beside(tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere.db"
+    monkeypatch.setenv("ATLAS_LEDGER_URL", f"sqlite:///{elsewhere}")
+    open_ledger(tmp_path / "shared").close()
+    keep_ledger_beside(tmp_path / "experiment")
+
+    open_ledger(tmp_path / "experiment").close()
+
+    assert elsewhere.exists()
+    assert not (tmp_path / "shared/ledger.db").exists()
+    assert (tmp_path / "experiment/ledger.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("not an address, hunter2", "is not a database address"),
+        ("mysql://u:hunter2@h/d", "kind 'mysql'"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite://", "in memory"),
+    ],
+)
+def test_an_address_that_cannot_be_meant_is_refused_without_repeating_it(
+    tmp_path, monkeypatch, url, problem
+):
+    monkeypatch.setenv("ATLAS_LEDGER_URL", url)
+
+    with pytest.raises(WarehouseError, match=problem) as caught:
+        open_ledger(tmp_path)
+
+    assert "hunter2" not in str(caught.value)

@@ -13,6 +13,7 @@ A request moves through these states, each step one durable transaction::
 reservation stays charged; when the request is sent again its second charge is recorded beside it.
 """
 
+from warehouse.ledger.address import keep_ledger_beside
 from warehouse.ledger.entries import Claim, Doubt, Entry, Failure, Refusal, Settlement
 from warehouse.ledger.invalidations import Invalidation
 from warehouse.ledger.ledger import Ledger, open_ledger
@@ -35,6 +36,7 @@ __all__ = [
     "SentLog",
     "Settlement",
     "StoredRequest",
+    "keep_ledger_beside",
     "open_ledger",
     "sent_log_path",
     "sent_requests",

@@ -14,6 +14,8 @@ from warehouse.errors import WarehouseError
 LEDGER_FILE = "ledger.db"
 LEDGER_URL_VARIABLE = "ATLAS_LEDGER_URL"
 """Names the SQLAlchemy address of the ledger; without it the ledger is a file under the root."""
+BESIDE_FILE = "ledger.beside"
+"""A root with this file has its ledger beside its tables, whatever the variable says."""
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -43,20 +45,26 @@ class LedgerAddress:
         return self.file is None
 
 
+def keep_ledger_beside(root: Path) -> None:
+    """Say of a root that its ledger stays a file in it: for experiments, which nobody shares."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / BESIDE_FILE).touch()
+
+
 def ledger_address(root: Path, url: str | None = None) -> LedgerAddress:
     """Address of the ledger that belongs to the tables under `root`.
 
     Args:
         root: the warehouse's root.
         url: a SQLAlchemy address; by default what `ATLAS_LEDGER_URL` says, else the file
-            `ledger.db` under `root`.
+            `ledger.db` under `root`; see `keep_ledger_beside` too.
 
     Raises:
         WarehouseError: the address cannot be read, or names a database that is not supported. The
             address itself is not repeated: it may hold a password.
     """
     given = url or os.environ.get(LEDGER_URL_VARIABLE)
-    if not given:
+    if not given or (url is None and (root / BESIDE_FILE).exists()):
         file = root / LEDGER_FILE
         return LedgerAddress(URL.create("sqlite", database=str(file)), file, str(file))
     try:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from warehouse.errors import LedgerVersionError, WarehouseError
+from warehouse.errors import LedgerVersionError, NoLedgerError, WarehouseError
 from warehouse.ledger.address import LEDGER_URL_VARIABLE, LedgerAddress, ledger_address
 from warehouse.ledger.schema import LEDGER_VERSION
 from warehouse.ledger.versions import bring_up_to_date, stored_version
@@ -23,7 +23,8 @@ def open_engine(root: Path, *, read_only: bool, url: str | None = None) -> Engin
     """Engine of the ledger of `root`, its tables made, brought up to date or checked.
 
     Raises:
-        WarehouseError: there is no ledger to read, or it cannot be opened.
+        NoLedgerError: there is no ledger to read.
+        WarehouseError: it cannot be opened.
         LedgerVersionError: a newer version of ATLAS wrote it.
     """
     address = ledger_address(root, url)
@@ -38,7 +39,7 @@ def open_engine(root: Path, *, read_only: bool, url: str | None = None) -> Engin
                 "nothing was changed."
             )
         if version is None and read_only:
-            raise WarehouseError(_nothing_yet(address))
+            raise NoLedgerError(_nothing_yet(address))
         if version != LEDGER_VERSION and not read_only:
             _bring_up_to_date(address)
     except SQLAlchemyError as error:
@@ -89,7 +90,7 @@ _POSTGRES = {
 
 def _make_folder(root: Path, address: LedgerAddress, *, read_only: bool) -> None:
     if read_only and address.file is not None and not address.file.exists():
-        raise WarehouseError(_nothing_yet(address))
+        raise NoLedgerError(_nothing_yet(address))
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -146,7 +147,7 @@ def _durable_postgres(connection: Any, _record: Any) -> None:  # noqa: ANN401
 
 def explain(address: LedgerAddress, error: Exception) -> str:
     """A database's error as a sentence for people: what, where, what to do."""
-    cause = " ".join(str(getattr(error, "orig", None) or error).split())
+    cause = " ".join(str(getattr(error, "orig", None) or error).split()).rstrip(".?")
     if "locked" in cause or "lock timeout" in cause:
         return (
             f"The ledger at {address.shown} is locked by another process and stayed so for "
