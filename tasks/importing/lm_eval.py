@@ -2,7 +2,8 @@
 
 Written by `--log_samples` since 0.4.3. Read of a row: `doc_id`, `doc`, `target`, `arguments`,
 `resps`, `filtered_resps`, `filter`, `metrics` and the metrics themselves; of
-`results_<date>.json` in the same folder: `model_name`, else `config.model_args`, else `config.model`.
+`results_<date>.json` in the same folder: `model_name`, else `config.model_args`, else
+`config.model`.
 
 The question is the text of the `doc`, not the prompt that was sent: few-shot examples and chat
 templates differ between models, and a router sees neither. Where no field of the `doc` is known
