@@ -56,6 +56,11 @@ class Deferred(Generic[T]):
         vars(instance)[self._name] = value
 
 
+def is_there(instance: object, name: str) -> bool:
+    """Whether a `Deferred` field holds anything; reads nothing."""
+    return vars(instance)[name] is not None
+
+
 def part_digest(words: Mapping[str, Any], arrays: Arrays) -> str:
     """Hash of a part: its words as JSON, its arrays by name, dtype, shape and bytes."""
     digest = hashlib.sha256(canonical_json(dict(words)).encode())

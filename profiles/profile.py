@@ -19,6 +19,7 @@ from profiles.pool import Pair, Pool
 from profiles.statistics import Statistics
 
 if TYPE_CHECKING:
+    from profiles.correlation import PairCorrelation
     from profiles.predictor import Predictor
     from profiles.selection import Selection
 
@@ -117,7 +118,7 @@ class Profile:
         predictor: estimates the scores of single questions; None where there was too little to
             learn from, or where none was wanted.
         selection: what routers are worth out of fold; None where it was not estimated.
-        correlation: (P, P) correlation between the scores of pairs, NaN unknown; or None.
+        correlation: how far two pairs are right and wrong together; None in older profiles.
     """
 
     profile_id: str
@@ -136,7 +137,7 @@ class Profile:
     train: Deferred[TrainingRows] = Deferred()  # noqa: RUF009
     predictor: Deferred[Predictor] = Deferred()  # noqa: RUF009
     selection: Deferred[Selection] = Deferred()  # noqa: RUF009
-    correlation: Deferred[Matrix] = Deferred()  # noqa: RUF009
+    correlation: Deferred[PairCorrelation] = Deferred()  # noqa: RUF009
 
     @property
     def k(self) -> int:
@@ -221,7 +222,7 @@ def part_digests(parts: Mapping[str, Any]) -> dict[str, str | None]:
 def split_part(name: str, value: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:  # noqa: ANN401
     """One of `PARTS` as JSON-able words and arrays."""
     if name == "correlation":
-        return {}, {"correlation": value}
+        return {}, value._asdict()
     words, arrays = value.to_parts()
     return words, dict(arrays)
 

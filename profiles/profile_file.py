@@ -327,9 +327,10 @@ def _selection(folder: Path) -> Any:  # noqa: ANN401
     return Selection.from_parts(*read_part(folder / _FILES["selection"]))
 
 
-def _correlation(folder: Path) -> NDArray[np.float64]:
-    _, arrays = read_part(folder / _FILES["correlation"])
-    return arrays["correlation"].astype(np.float64)
+def _correlation(folder: Path) -> Any:  # noqa: ANN401
+    from profiles.correlation import PairCorrelation
+
+    return PairCorrelation(**read_part(folder / _FILES["correlation"])[1])
 
 
 _READERS: dict[str, Callable[[Path], Any]] = {

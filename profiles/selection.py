@@ -9,20 +9,19 @@ The best of several noisy estimates is flattered by its noise. Therefore few can
 configuration are compared, a candidate must beat the best single pair by more than the larger of
 one standard deviation and a quarter of a point before it is looked at, and a bolder one must beat
 a more cautious one by one standard deviation of the difference (the rule of one standard error,
-Breiman et al., 1984). From the most cautious on: the best single pair; the predictor, which
-leaves that pair only where it is clearly better for the very question; clusters, which know no
-such doubt and do harm on kinds of question that were never seen.
+Breiman et al., 1984). From the most cautious on: the best single pair; the predictor, which leaves
+it only where another pair is clearly better for the very question; clusters, which do harm on
+kinds of question that were never seen.
 
-A gain is the mean of two: over questions (micro) and over datasets (macro). The first is what a
-backlog like the training questions would see; the second keeps a large dataset from buying its
-gain with a small one's loss.
+A gain is the mean of two: over questions (micro), as a backlog like the training questions would
+see it, and over datasets (macro), so that a large one does not buy its gain with a small one's.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +35,7 @@ Choices = NDArray[np.int64]
 
 BEST_SINGLE, CLUSTER, PREDICTOR = "best-single", "cluster", "predictor"
 LEAST_GAIN = 0.0025
-"""A gain over the best single pair below a quarter of a point is none."""
+"""A gain below a quarter of a point is none."""
 CLEARLY = 1.0
 """A bolder router must be better by this many standard deviations of the difference."""
 
@@ -79,7 +78,9 @@ class Selection:
         costs_usd: (n, P) dollars; where unknown, the pair's mean, NaN if that is unknown too.
         single_scores: (P,) mean training score over datasets, which the best single pair has
             the highest of. No fold is left out of it: what is to be beaten may be flattered.
-        trials: clusterings, by rising K.
+        trials: clusterings, by rising K, and last the soft one of the profile's own K.
+        predictor_pairs: (n,) pairs the predictor router chooses out of fold at alpha 0; empty
+            without one. With it, alpha 0 is judged without reading the whole predictor.
     """
 
     k: int
@@ -90,6 +91,7 @@ class Selection:
     costs_usd: NDArray[np.float32]
     single_scores: Matrix
     trials: tuple[Trial, ...]
+    predictor_pairs: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
 
     @property
     def n(self) -> int:
@@ -155,7 +157,8 @@ class Estimate(NamedTuple):
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval of the gain."""
-        return self.gain - 1.96 * self.sd, self.gain + 1.96 * self.sd
+        half = 1.96 * self.sd
+        return self.gain - half, self.gain + half
 
     @property
     def helps(self) -> bool:
@@ -178,6 +181,13 @@ class Estimate(NamedTuple):
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in plain.items()
         }
+
+
+def known_choices(selection: Selection) -> dict[str, Choices]:
+    """What routers beside clusters chose out of fold at alpha 0, as far as the selection says."""
+    if not len(selection.predictor_pairs):
+        return {}
+    return {PREDICTOR: selection.predictor_pairs.astype(np.int64)}
 
 
 class Choice(NamedTuple):
@@ -367,13 +377,11 @@ def _rewards(selection: Selection, alpha: float) -> tuple[Matrix, Matrix, Matrix
 
 
 def _mean_costs(selection: Selection) -> Matrix:
-    means: Matrix = selection.costs_usd.astype(np.float64).mean(axis=0)
-    return means
+    return np.asarray(selection.costs_usd.astype(np.float64).mean(axis=0))
 
 
 def _largest(costs: Matrix) -> float:
-    known = costs[np.isfinite(costs)]
-    return float(known.max()) if len(known) else float("nan")
+    return float(np.fmax.reduce(costs, initial=np.nan))
 
 
 def _ties(selection: Selection, rows: NDArray[np.bool_] | slice) -> NDArray[np.int64]:
@@ -382,12 +390,11 @@ def _ties(selection: Selection, rows: NDArray[np.bool_] | slice) -> NDArray[np.i
 
 
 def _mixed(trial: Trial, table: NDArray[np.float32], rows: NDArray[Any]) -> Matrix:
-    mixed: Matrix = np.einsum(
-        "nm,nmp->np", trial.weights[rows].astype(np.float64), table[trial.rows[rows]]
-    )
-    return mixed
+    """(r, P) means of table rows; unknown where a row that takes part is unknown."""
+    weights = trial.weights[rows].astype(np.float64)[:, :, None]
+    own = np.where(weights > 0, table[trial.rows[rows]], 0.0)
+    return np.asarray((weights * own).sum(axis=1))
 
 
 def _picked(values: Matrix, chosen: Choices) -> Matrix:
-    picked: Matrix = values[np.arange(len(values)), chosen]
-    return picked
+    return np.take_along_axis(values, chosen[:, None], axis=1)[:, 0]
