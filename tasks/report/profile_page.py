@@ -410,7 +410,7 @@ def _coverage_section(shown: ProfilePage) -> list[Markup]:
         facts.insert(0, ("questions from", shown.source))
     terms = (element("dt", name) + element("dd", value) for name, value in facts)
     parts = [element("dl", Markup("".join(terms)))]
-    uneven = statistics.n[-1].max(initial=0) > 1.05 * max(statistics.n[-1].min(initial=0), 1)
+    uneven = int(statistics.n[-1].max()) > 1.05 * int(statistics.n[-1].min())
     if uneven:
         heads = ("pair", "cells known", "share", "unscored", "failed")
         names = _names(shown)

@@ -20,7 +20,7 @@ WIDE, NARROW = 1080.0, 380.0
 COLOURS_OF_GROUPS = 10
 """Colours that groups are told apart by; beyond it they repeat, so groups carry labels too."""
 
-_LETTER = 0.56
+_LETTER = 0.6
 """Mean width of a letter of a sans-serif face, in font sizes."""
 
 

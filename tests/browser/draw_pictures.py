@@ -26,7 +26,7 @@ from tests.browser.headless import Headless, find_browser
 from tests.tasks.report.made_pages import made_nights, made_refreshes
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
-SECTIONS = ("changes", "pairs", "front", "routers", "trust", "clusters", "freshness", "coverage")
+SECTIONS = ("changes", "pairs", "front", "routers", "trust", "clusters", "freshness")
 TO_THE_FRONT = "document.getElementById('front').scrollIntoView({behavior: 'instant'})"
 LARGEST = 300_000
 """Bytes of a picture: pages of documentation are read on trains too."""
@@ -90,7 +90,7 @@ async def photograph(command: str, page: Path, out: Path) -> None:
         await browser.theme("light")
         await browser.open(page, width=1280, height=1000)
         keep(out / "page.png", await browser.photograph())
-        await browser.ask("document.querySelectorAll('#clusters details')[1].open = true")
+        await browser.ask("document.querySelector('#clusters details:last-of-type').open = true")
         for name in SECTIONS:
             box = await browser.ask(
                 f"(r => [r.left - 24, r.top + scrollY - 8, r.width + 48, r.height + 24])"
@@ -104,9 +104,8 @@ async def photograph(command: str, page: Path, out: Path) -> None:
         keep(out / "dark.png", await browser.photograph())
         await browser.theme("light")
         await browser.open(page, width=390, height=844)
-        keep(out / "phone.png", await browser.photograph())
         await browser.ask(TO_THE_FRONT)
-        keep(out / "phone-front.png", await browser.photograph())
+        keep(out / "phone.png", await browser.photograph())
         for complaint in browser.complaints:
             say(f"the page complains: {complaint}")
 
