@@ -420,3 +420,35 @@ def test_shuffled_lines_never_break_the_reader(tmp_path_factory, lines):
         found += error.problems
 
     assert found
+
+
+def test_revisions_versions_and_prompts_are_read_and_change_the_fingerprint(tmp_path):
+    plain = "name: p\nmodels:\n  a: {provider: scripted, name: a}\ntools:\n  none: {kind: none}\n"
+    path = tmp_path / "pool.yaml"
+    path.write_text(plain)
+    before = load_pool(path)
+    path.write_text(
+        plain.replace("name: a}", "name: a, revision: 2026-05}").replace(
+            "kind: none}", 'kind: none, version: "2", prompt: " Be brief. "}'
+        )
+    )
+    pool = load_pool(path)
+
+    assert ("2026-05", "2", "Be brief.") == (
+        pool.models["a"].revision, pool.tools["none"].version, pool.tools["none"].prompt,
+    )  # fmt: skip
+    assert ("", "", None) == (
+        before.models["a"].revision, before.tools["none"].version, before.tools["none"].prompt,
+    )  # fmt: skip
+    assert before.fingerprint != pool.fingerprint
+
+
+def test_a_prompt_for_a_recorded_tool_is_refused(tmp_path):
+    path = tmp_path / "pool.yaml"
+    path.write_text(
+        "name: p\nmodels:\n  a: {provider: recorded, name: a}\n"
+        "tools:\n  none: {kind: recorded, prompt: Hello}\n"
+    )
+
+    with pytest.raises(PoolError, match="nobody is asked"):
+        load_pool(path)

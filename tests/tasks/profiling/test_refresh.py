@@ -317,3 +317,92 @@ def test_a_version_can_be_kept_for_a_gate_to_decide(profiled):
 def _by_pair(planned):
     cells = [pair for _, pair in planned.cells]
     return {pair: cells.count(pair) for pair in sorted(set(cells))}
+
+
+def test_outcomes_of_version_0_1_count_where_their_run_was_what_the_pool_is_today(profiled):
+    as_version_0_1(profiled)
+
+    assert [] == profiled.plan().cells
+    profiled.models["a"] = {"name": "model-a-2"}
+    assert {"a@@calculator": 8, "a@@none": 8} == _by_pair(profiled.plan())
+
+
+def test_a_lost_calls_reservation_makes_a_repriced_cost_unknown_never_zero():
+    from tasks.profiling.recost import _call_cost
+
+    pool = load_pool_of(prices='{input_usd: "3", output_usd: "4"}', tool_price="0.5")
+    pair = Pair("a", "calculator")
+    call = {
+        "operation_name": "chat", "status": "error", "charge_kind": "settled",
+        "input_tokens": None, "output_tokens": None, "cache_read_input_tokens": None,
+    }  # fmt: skip
+    tool = call | {"operation_name": "execute_tool", "status": "ok"}
+
+    assert None is _call_cost(call, pair, pool)
+    assert Decimal(0) == _call_cost(call | {"charge_kind": "free"}, pair, pool)
+    assert Decimal("0.5") == _call_cost(tool, pair, pool)
+    refused = tool | {"status": "error", "charge_kind": "free"}
+    assert Decimal("0.5") == _call_cost(refused, pair, pool)
+    assert Decimal(0) == _call_cost(refused, Pair("a", "search"), pool)
+
+
+def test_recorded_models_know_no_prompt_but_their_table(tmp_path):
+    (tmp_path / "table.parquet").write_bytes(b"one")
+    pool = tmp_path / "pool.yaml"
+    pool.write_text(
+        "name: r\nmodels:\n  a: {provider: recorded, name: a, parameters: {table: table.parquet}}\n"
+        "tools:\n  none: {kind: recorded}\n"
+    )
+    first = cell_versions(load_pool(pool), Pair("a", "none"), None)
+    (tmp_path / "table.parquet").write_bytes(b"other")
+    second = cell_versions(load_pool(pool), Pair("a", "none"), None)
+
+    assert ("replayed", "none") == (first.prompt, first.grader)
+    assert first.model != second.model
+    assert first[2:] == second[2:]
+
+
+def as_version_0_1(bench):
+    """Turn what is known into what ATLAS 0.1 left: rows without versions, runs with prints."""
+    import hashlib
+    import json
+    import sqlite3
+
+    from profiles.fingerprint import pair_fingerprint
+
+    pool = load_pool(bench.folder / "pool.yaml")
+    prints = {pair.pair_id: pair_fingerprint(pool, pair) for pair in pool.pairs}
+    config = json.dumps({"prompts": prompts.prompt_version(), "pairs": prints})
+    new = ["cell_key", "query_version", "reference_version", "model_version", "tool_version",
+           "grader_version", "prices_version", "answer_run_id"]  # fmt: skip
+    with sqlite3.connect(bench.root / "ledger.db") as ledger:
+        ledger.execute("update runs set config_json = ?", [config])
+        for (path,) in ledger.execute(
+            'select path from commits where "table" = ?', ["outcomes"]
+        ).fetchall():
+            file = bench.root / path
+            rows = pl.read_parquet(file).drop(new)
+            rows.with_columns(
+                prompt_version=pl.lit(prompts.prompt_version()),
+                schema_version=pl.lit(1, pl.Int32),
+            ).write_parquet(file)
+            data = file.read_bytes()
+            ledger.execute(
+                "update commits set bytes = ?, sha256 = ?, schema_version = 1 where path = ?",
+                [len(data), hashlib.sha256(data).hexdigest(), path],
+            )
+
+
+def load_pool_of(prices, tool_price):
+    """A pool of one model with two tools of this price."""
+    import tempfile
+    from pathlib import Path
+
+    tool = f'price_per_call_usd: "{tool_price}"'
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pool.yaml"
+        path.write_text(
+            f"name: p\nmodels:\n  a: {{provider: scripted, name: a, prices: {prices}}}\n"
+            f"tools:\n  calculator: {{{tool}}}\n  search: {{{tool}, parameters: {{corpus: c}}}}\n"
+        )
+        return load_pool(path)
