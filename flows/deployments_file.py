@@ -149,11 +149,11 @@ def _automations(path: Path, env: Mapping[str, str], unset: set[str]) -> tuple[d
     if not path.exists():
         return ()
     filled = _filled(_load(path), env, unset)
-    found = filled.get("automations") if isinstance(filled, dict) else None
-    named = isinstance(found, list) and all(
-        isinstance(one, dict) and "name" in one for one in found
-    )
-    if not named or set(filled) != {"automations"}:
+    alone = isinstance(filled, dict) and list(filled) == ["automations"]
+    found: Any = filled["automations"] if alone else None
+    if not isinstance(found, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) for one in found
+    ):
         raise DeploymentsFileError(
             f"{path} must be one list, `automations:`, of entries that each have a `name:`."
         )

@@ -52,6 +52,12 @@ class Prefect:
         found = self.post("/flow_runs/filter", {"sort": "EXPECTED_START_TIME_ASC", "limit": 200})
         return [run for run in found if not states or run["state"]["name"] in states]
 
+    def start(self, name):
+        """Ask for a run of a deployment, as its schedule would; its id."""
+        with urllib.request.urlopen(f"{self.api}/deployments/name/{name}", timeout=30) as reply:
+            deployment = json.load(reply)["id"]
+        return self.post(f"/deployments/{deployment}/create_flow_run", {})["id"]
+
     def run(self, run_id):
         """One flow run, as it is now."""
         return next(run for run in self.runs() if run["id"] == run_id)
@@ -68,10 +74,13 @@ class Prefect:
 def deployment_files(folder):
     """The shipped files with another beat: every 15 seconds, and an earlier alarm."""
     files = yaml.safe_load((SHIPPED / "prefect.yaml").read_text(encoding="utf-8"))
-    files["deployments"] = [one for one in files["deployments"] if one["name"] == "backlog"]
-    (deployment,) = files["deployments"]
-    deployment["schedules"] = [{"slug": "often", "interval": 15}]
-    deployment["parameters"]["settings"] |= {
+    nightly, backlog = files["deployments"]
+    nightly["schedules"] = []
+    nightly["parameters"]["settings"] |= {
+        "encoder": "hashing", "clusters": 2, "canaries": 2, "first_night_runs": 1, "seed": 1,
+    }  # fmt: skip
+    backlog["schedules"] = [{"slug": "often", "interval": 15}]
+    backlog["parameters"]["settings"] |= {
         "router": "fixed:first@@none", "concurrency": 8, "chunk_size": 100, "name": "story",
     }  # fmt: skip
     (folder / "prefect.yaml").write_text(yaml.safe_dump(files), encoding="utf-8")
@@ -160,6 +169,11 @@ def story(stack, referee, tmp_path_factory):
         for row in range(ROWS)
     )
     (home / "backlog.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    asked = [f"What is the length of this question, number {row}?" for row in range(30)]
+    with (home / "questions.jsonl").open("w", encoding="utf-8") as file:
+        for row, text in enumerate(asked):
+            line = {"custom_id": f"q-{row}", "prompt": text, "reference": str(len(text))}
+            file.write(json.dumps(line) + "\n")
     deployment_files(home)
     environment = clean_environment() | stack.environment()
     environment |= {"PREFECT_HOME": str(home / "prefect"), "PYTHONPATH": str(REPOSITORY)}
@@ -286,3 +300,17 @@ def test_the_next_run_finds_nothing_to_do_and_asks_nothing(story, referee):
     wait_for(another, 90, "the next scheduled run", log=story.home / "second.log")
 
     assert sum(one["received"] for one in story.after.values()) == referee.received()
+
+
+def test_the_nightly_deployment_publishes_a_profile(story, referee):
+    run_id = story.prefect.start("refresh-nightly/nightly")
+    log = story.home / "second.log"
+
+    def ended():
+        return story.prefect.run(run_id)["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED")
+
+    wait_for(ended, 120, "the nightly refresh", log=log)
+
+    run = story.prefect.run(run_id)
+    assert "Completed" == run["state"]["name"], log.read_text(encoding="utf-8")[-3000:]
+    assert list((story.home / "warehouse/data").glob("profiles/*"))
