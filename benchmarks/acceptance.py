@@ -108,7 +108,7 @@ def _routerdc(results: Results) -> Iterator[Line]:
 
 
 def _at_least(what: str, found: float, wanted: float) -> Line:
-    return Line(what, f"{found:.2f}", f"≥ {wanted:.2f}", found >= wanted)
+    return Line(what, f"{found:.2f}", f"≥ {wanted:.2f}", round(found, 9) >= wanted)
 
 
 def _routellm(results: Results) -> Iterator[Line]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.batch.spec import WrapChunk
 
 EXPERIMENT = "atlas"
-_FIGURES = ("macro", "micro", "cost_usd", "calls", "decisions_per_s")
+_FIGURES = ("macro", "micro", "cost_usd", "calls", "ece", "decisions_per_s")
 """What MLflow is told of every router and split."""
 
 logger = logging.getLogger(__name__)
