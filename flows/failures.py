@@ -56,7 +56,7 @@ _THEN: dict[str, tuple[str | None, int]] = {
     "warehouse.errors.LedgerVersionError": ("atlas doctor", ERROR),
     "warehouse.errors.WarehouseError": (None, ERROR),
     "tasks.read.errors.ReadError": (None, ERROR),
-    "tasks.freshness.suggestions.SuggestionError": (None, ERROR),
+    "tasks.freshness.suggestions.SuggestionError": ("atlas profile suggest --help", ERROR),
     "tasks.batch.equip.PoolNotReadyError": ("atlas doctor{pool}", ERROR),
     "tasks.profiling.store.ProfileNotFoundError": ("atlas profile run QUESTIONS{pool}", ERROR),
     "tasks.profiling.profile.ProfileIncompleteError": (None, ERROR),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from profiles.statistics import wilson
 
-OOD_EXPECTED = 0.01
-"""Share of training questions beyond the profile's radius, by its definition."""
+OOD_NOTE = 0.02
+"""The radius is that of the questions it was fitted on, so new ones like them pass it more often."""
 OOD_ALARM = 0.05
 """The lower end of the share's interval above this is query drift."""
 PSI_ALARM = 0.25
@@ -82,7 +82,7 @@ def population_drift(
         level = "too few"
     elif float(low) > OOD_ALARM or (psi_low > PSI_NOTE and index >= PSI_ALARM and p_value < 0.01):
         level = "shifted"
-    elif float(low) > OOD_EXPECTED or (index >= PSI_NOTE and p_value < 0.01):
+    elif float(low) > OOD_NOTE or (index >= PSI_NOTE and p_value < 0.01):
         level = "moving"
     return PopulationDrift(
         n, share, float(low), float(high), index, psi_low, psi_high, chi, p_value, moved, level

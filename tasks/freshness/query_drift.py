@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiles.drift import PopulationDrift, population_drift
+from profiles.drift.population import PSI_NOTE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ class QueryDrift(NamedTuple):
     Attributes:
         runs: backlogs looked at, newest first.
         grown: clusters by how much their share grew: number, share now minus share in training,
-            and the words that set it apart; at most three.
+            and the words that set it apart; at most three, none while shares are what they were.
     """
 
     runs: tuple[str, ...]
@@ -155,6 +156,6 @@ def query_drift(
     grown = tuple(
         (cluster, float(found.moved[cluster]), profile.top_terms[cluster])
         for cluster in order
-        if found.moved[cluster] > 0
+        if found.moved[cluster] > 0 and found.psi >= PSI_NOTE
     )
     return QueryDrift(runs, found, grown)
