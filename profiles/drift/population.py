@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from profiles.statistics import wilson
 
 OOD_NOTE = 0.02
-"""The radius is that of the questions it was fitted on, so new ones like them pass it more often."""
+"""The radius is that of the questions it was fitted on: new ones like them pass it more often."""
 OOD_ALARM = 0.05
 """The lower end of the share's interval above this is query drift."""
 PSI_ALARM = 0.25
