@@ -32,6 +32,7 @@ _KEPT = 2_000
 """Questions kept of one dataset to compare counts with."""
 _CHUNK = 512
 _ROUNDING = 1e-9
+_SHARPNESS = tuple(2.0 ** (quarter / 4) for quarter in range(21))
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Familiarity:
     Attributes:
         weights: (D, G) of the linear classifier.
         intercept: (G,).
-        centre: (G,) training means of its out-of-fold outputs.
-        scale: one number; scaled outputs have mean squared norm 1, or 0 with one dataset.
+        sharpness: factor of its outputs in the softmax, of least cross-entropy out of fold.
+        centre: (G,) training means of its out-of-fold shares.
+        scale: one number, to the weight of the block; 0 with one dataset.
         counts: (m, C) float32 counts of kept training questions.
         members: (m,) int32 dataset of each.
         least: (G,) smallest classifier output of a familiar question.
@@ -51,6 +53,7 @@ class Familiarity:
 
     weights: Matrix
     intercept: Matrix
+    sharpness: float
     centre: Matrix
     scale: float
     counts: NDArray[np.float32]
@@ -64,8 +67,8 @@ class Familiarity:
         return outputs
 
     def block(self, membership: Matrix) -> Matrix:
-        """(n, G) memberships as features beside the others."""
-        scaled: Matrix = (membership - self.centre) * self.scale
+        """(n, G) features: the share of every dataset, a softmax of the outputs, centred."""
+        scaled: Matrix = (_shares(membership, self.sharpness) - self.centre) * self.scale
         return scaled
 
     def familiar(self, membership: Matrix, counts: Matrix) -> NDArray[np.bool_]:
@@ -87,7 +90,8 @@ class Familiarity:
         """JSON-able words and arrays, from which `from_parts` makes the same object."""
         names = ("weights", "intercept", "centre", "counts", "members", "least", "farthest")
         arrays = {f"familiar_{name}": getattr(self, name) for name in names}
-        return {"familiar_scale": self.scale}, arrays
+        words = {"familiar_sharpness": self.sharpness, "familiar_scale": self.scale}
+        return words, arrays
 
     @classmethod
     def from_parts(
@@ -96,7 +100,11 @@ class Familiarity:
         """What `to_parts` took apart."""
         names = ("weights", "intercept", "centre", "counts", "members", "least", "farthest")
         fields: dict[str, Any] = {name: arrays[f"familiar_{name}"] for name in names}
-        return cls(scale=float(words["familiar_scale"]), **fields)
+        return cls(
+            sharpness=float(words["familiar_sharpness"]),
+            scale=float(words["familiar_scale"]),
+            **fields,
+        )
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,7 @@ def fit_familiarity(
     groups: NDArray[np.int64],
     folds: NDArray[np.int64],
     penalty: float,
+    weight: float,
 ) -> tuple[Familiarity, HeldOut]:
     """Fit on n training questions, scores unseen.
 
@@ -133,6 +142,7 @@ def fit_familiarity(
         groups: (n,) from `group_numbers`.
         folds: (n,) of the cross-validation.
         penalty: λ of the ridge classifier.
+        weight: of the block; its training rows have mean squared norm weight².
     """
     indicator = np.eye(int(groups.max()) + 1)[groups]
     held = out_of_fold(features, indicator, folds, penalty).estimates
@@ -144,14 +154,17 @@ def fit_familiarity(
     rank[kept] = np.arange(len(kept))
     distance = _distances(counts, nearest, small, members, own=rank)
     own = held[np.arange(len(held)), nearest]
-    centre = held.mean(axis=0)
-    spread = float(((held - centre) ** 2).sum(axis=1).mean())
+    sharpness = _sharpest(held, groups)
+    shares = _shares(held, sharpness)
+    centre = shares.mean(axis=0)
+    spread = float(((shares - centre) ** 2).sum(axis=1).mean())
     familiarity = Familiarity(
         weights=fitted.weights,
         intercept=fitted.intercept,
+        sharpness=sharpness,
         centre=centre,
-        # With one dataset every output is 1: that says nothing of a question.
-        scale=1.0 / np.sqrt(spread) if spread > _ROUNDING else 0.0,
+        # With one dataset every share is 1: that says nothing of a question.
+        scale=weight / float(np.sqrt(spread)) if spread > _ROUNDING else 0.0,
         counts=small,
         members=members,
         least=_limits(own, nearest, indicator.shape[1], _OUTSIDE),
@@ -159,6 +172,24 @@ def fit_familiarity(
     )
     familiar = (own >= familiarity.least[nearest]) & (distance <= familiarity.farthest[nearest])
     return familiarity, HeldOut(held, familiar)
+
+
+def _shares(outputs: Matrix, sharpness: float) -> Matrix:
+    raised = np.exp(sharpness * (outputs - outputs.max(axis=1, keepdims=True)))
+    shares: Matrix = raised / raised.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _sharpest(outputs: Matrix, groups: NDArray[np.int64]) -> float:
+    """Sharpness of the least cross-entropy between shares and true datasets."""
+    own = np.arange(len(groups))
+
+    def loss(sharpness: float) -> float:
+        shares = _shares(outputs, sharpness)[own, groups]
+        return float(-np.log(np.maximum(shares, 1e-12)).mean())
+
+    best: float = min(_SHARPNESS, key=loss)
+    return best
 
 
 def _kept(groups: NDArray[np.int64]) -> NDArray[np.int64]:

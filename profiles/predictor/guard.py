@@ -81,8 +81,9 @@ def judge_gate(
     realised: Matrix,
     groups: NDArray[np.int64],
     needed_points: float,
+    needed_errors: float,
 ) -> Gate:
-    """Open the gate only if two means of the gain are above their standard error and a floor.
+    """Open the gate only if two means of the gain are clearly above 0 and above a floor.
 
     The means are over questions (micro) and over datasets (macro); the standard error of a mean is
     what a bootstrap of the questions, inside datasets for macro, would show. Questions kept at the
@@ -96,6 +97,7 @@ def judge_gate(
         realised: (n, P) utilities of the observed outcomes; NaN unknown.
         groups: (n,) dataset numbers.
         needed_points: smallest gain, in points (hundredths) of utility.
+        needed_errors: smallest gain, in standard errors of the mean.
     """
     n = len(chosen)
     moved = chosen != base
@@ -116,8 +118,8 @@ def judge_gate(
     micro_sd = float(np.sqrt(max(squares.mean() * widening - micro**2, 0.0) / n * widening))
     macro = float(means.mean())
     macro_sd = float(np.sqrt(spread.sum()) / len(means))
-    needed = max(micro_sd, needed_points / 100)
-    macro_needed = max(macro_sd, needed_points / 100)
+    needed = max(needed_errors * micro_sd, needed_points / 100)
+    macro_needed = max(needed_errors * macro_sd, needed_points / 100)
     return Gate(
         open=micro > needed and macro > macro_needed,
         gain=micro,

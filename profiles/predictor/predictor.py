@@ -167,7 +167,12 @@ def fit_predictor(
     features, matrix = fit_features(texts, embeddings, settings)
     groups = group_numbers(datasets)
     familiarity, told = fit_familiarity(
-        matrix, features.counts(matrix), groups, folds, settings.ridge
+        matrix,
+        features.counts(matrix),
+        groups,
+        folds,
+        settings.membership_ridge,
+        settings.membership_weight,
     )
     matrix = np.hstack([matrix, familiarity.block(told.membership)])
     targets = np.full(observed[:, seen].shape, np.nan)

@@ -47,19 +47,51 @@ class OutOfFold(NamedTuple):
     """(n,)."""
 
 
+class _Sums(NamedTuple):
+    """What a ridge needs of some rows. Sums of parts add up; leaving a part out subtracts it."""
+
+    gram: Matrix
+    cross: Matrix
+    features: Matrix
+    targets: Matrix
+    rows: int
+
+    def without(self, part: _Sums) -> _Sums:
+        return _Sums(
+            self.gram - part.gram,
+            self.cross - part.cross,
+            self.features - part.features,
+            self.targets - part.targets,
+            self.rows - part.rows,
+        )
+
+
 def fit_ridge(features: Matrix, targets: Matrix, penalty: float) -> Ridge:
     """Fit (n, D) features to (n, P) finite targets; the intercept is not penalised."""
+    return _solved(_sums(features, targets), penalty)
+
+
+def _sums(features: Matrix, targets: Matrix) -> _Sums:
+    return _Sums(
+        features.T @ features,
+        features.T @ targets,
+        features.sum(axis=0),
+        targets.sum(axis=0),
+        len(features),
+    )
+
+
+def _solved(sums: _Sums, penalty: float) -> Ridge:
     from scipy.linalg import cholesky, solve_triangular
 
-    centre, mean = features.mean(axis=0), targets.mean(axis=0)
-    moved = features - centre
-    gram = moved.T @ moved
+    centre, mean = sums.features / sums.rows, sums.targets / sums.rows
+    gram = sums.gram - np.outer(sums.features, centre)
     gram[np.diag_indices_from(gram)] += penalty
     lower = cholesky(gram, lower=True)
-    half = solve_triangular(lower, moved.T @ (targets - mean), lower=True)
+    half = solve_triangular(lower, sums.cross - np.outer(sums.features, mean), lower=True)
     weights = solve_triangular(lower, half, lower=True, trans="T")
     root = solve_triangular(lower, np.eye(len(lower)), lower=True).T
-    return Ridge(weights, mean - centre @ weights, root, len(features))
+    return Ridge(weights, mean - centre @ weights, root, sums.rows)
 
 
 def fold_numbers(texts: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
@@ -86,10 +118,15 @@ def out_of_fold(
     estimates = np.empty(targets.shape)
     leverage = np.empty(len(features))
     usable = np.isfinite(targets).all(axis=1)
-    for fold in np.unique(folds):
+    parts = {
+        fold: _sums(features[rows], targets[rows])
+        for fold in np.unique(folds)
+        for rows in [usable & (folds == fold)]
+    }
+    whole = _sums(features[usable], targets[usable])
+    for fold, part in parts.items():
         held = folds == fold
-        rest = ~held & usable
-        fitted = fit_ridge(features[rest], targets[rest], penalty)
+        fitted = _solved(whole.without(part), penalty)
         estimates[held] = fitted.estimate(features[held])
         leverage[held] = fitted.leverage(features[held])
     return OutOfFold(estimates, leverage)

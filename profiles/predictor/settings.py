@@ -19,11 +19,14 @@ class PredictorSettings:
         character_min_df: questions that must hold a character n-gram.
         components: dimensions each n-gram table is reduced to.
         side_weight: weight of the n-gram and count blocks beside the embedding's 1.
+        membership_ridge: λ of the classifier that tells training datasets apart.
+        membership_weight: weight of its outputs as features.
         max_characters: a text is read up to here.
         margin: z; a switch must gain more than z standard errors of the advantage.
         folds: parts of the cross-validation.
         min_rows: with fewer scored questions there is no predictor.
         gate_points: smallest out-of-fold gain, in points of utility, that opens the gate.
+        gate_errors: standard errors of the gain that it must exceed too.
         seed: of the folds and the randomised decomposition.
     """
 
@@ -34,11 +37,14 @@ class PredictorSettings:
     character_min_df: int = 3
     components: int = 256
     side_weight: float = 0.7
+    membership_ridge: float = 10.0
+    membership_weight: float = 1.5
     max_characters: int = 10_000
     margin: float = 0.25
     folds: int = 5
     min_rows: int = 50
     gate_points: float = 0.25
+    gate_errors: float = 2.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,7 +53,14 @@ class PredictorSettings:
         Raises:
             ProfileError: naming the field.
         """
-        positive = {"ridge", "word_min_df", "character_min_df", "max_characters", "min_rows"}
+        positive = {
+            "ridge",
+            "membership_ridge",
+            "word_min_df",
+            "character_min_df",
+            "max_characters",
+            "min_rows",
+        }
         for field in fields(self):
             value = getattr(self, field.name)
             if value < 0 or (field.name in positive and value <= 0):

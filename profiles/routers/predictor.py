@@ -125,7 +125,8 @@ class PredictorRouter:
         pairs = _prefer(rank_pairs(lowered, None, self._ties), lowered, bases)[:, 0]
         spent = np.where(np.isfinite(train.costs_usd), train.costs_usd, costs)
         realised = self._utility(train.scores, spent, alpha)
-        gate = judge_gate(pairs, base, realised, oof.groups, oof.settings.gate_points)
+        least = oof.settings.gate_points, oof.settings.gate_errors
+        gate = judge_gate(pairs, base, realised, oof.groups, *least)
         return _Held(base, pairs, gate)
 
     def _single(self, alpha: float) -> Matrix:
