@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _FREE = 34.0
 """Width of the strip at the left where what costs nothing stands on a logarithmic axis."""
 
+_CLOSE = 11.0
+"""A name farther from its point than this is tied to it by a line."""
+
 
 def pareto(points: Sequence[FrontPoint]) -> list[int]:
     """Numbers of the points that no cheaper-or-equal one beats, by rising cost."""
@@ -218,13 +221,12 @@ def _names(front: Front, plane: _Plane, best: Sequence[int]) -> list[Markup]:
     for (x, y), label, name, kind in zip(points, places, names, kinds, strict=True):
         if label is None:
             continue
-        middle = (label.box.left + label.box.right) / 2
-        if math.hypot(middle - x, (label.box.top + label.box.bottom) / 2 - y) > (
-            (label.box.right - label.box.left) / 2 + 14
-        ):
-            near = min(max(x, label.box.left), label.box.right)
-            edge = label.box.bottom if label.box.bottom < y else label.box.top
-            parts.append(svg.line(x, y, near, min(max(y, label.box.top), edge), "leader"))
+        near = (
+            min(max(x, label.box.left), label.box.right),
+            min(max(y, label.box.top), label.box.bottom),
+        )
+        if math.dist(near, (x, y)) > _CLOSE:
+            parts.append(svg.line(x, y, *near, "leader"))
         parts.append(svg.words(label.x, label.y, name, cls=kind))
     return parts
 

@@ -103,6 +103,16 @@ def _table(table: Table) -> Markup:
     return element("div", whole, class_="wide", tabindex="0", role="region", aria_label="table")
 
 
+def empty(sentence: str) -> Markup:
+    """What stands where there is nothing to show."""
+    return element("p", sentence, class_="empty")
+
+
+def closed(title: str, *contents: Markup) -> Markup:
+    """A box that opens on its title."""
+    return element("details", element("summary", title), *contents)
+
+
 def page(
     title: str,
     subtitle: str,

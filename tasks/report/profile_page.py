@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,18 +12,19 @@ from tasks.report import formats as f
 from tasks.report import svg
 from tasks.report.cluster_map import cluster_map
 from tasks.report.freshness_plots import refresh_costs
-from tasks.report.front import accuracy_cost_front, drawable, unplaced
+from tasks.report.front import accuracy_cost_front, drawable
 from tasks.report.interval_map import interval_map
 from tasks.report.layout import Column, Table
-from tasks.report.markup import Markup, block, element, join, page
+from tasks.report.markup import Markup, block, closed, element, empty, join, page
 from tasks.report.profile_page_clusters import cluster_details
 from tasks.report.profile_page_history import change_section, freshness_section
+from tasks.report.profile_page_routers import front_section, router_section, trust_section
 from tasks.report.reliability import reliability_curve
 from tasks.report.style import FIGURE, MAP, heat_style
 from tasks.report.sweep_plot import cluster_sweep
 
 if TYPE_CHECKING:
-    from tasks.report.profile_page_facts import Front, ProfilePage, SweepPoint
+    from tasks.report.profile_page_facts import Front, ProfilePage
 
 _MADE_BY = (
     "Made by ATLAS. Every figure carries its n and a 95 % interval; unknown is never zero, and an "
@@ -44,9 +44,9 @@ def draw_profile_page(shown: ProfilePage) -> str:
     sections: list[Section] = [
         ("changes", "Changes", "What changed", change_section(shown.changes)),
         ("pairs", "Pairs", "What every pair can do", _pair_section(shown)),
-        ("front", "Cost", "What accuracy costs", _front_section(shown.front)),
-        ("routers", "Routers", "Which router decides", _router_section(shown)),
-        ("trust", "Calibration", "How far the estimates hold", _trust_section(shown)),
+        ("front", "Cost", "What accuracy costs", front_section(shown.front)),
+        ("routers", "Routers", "Which router decides", router_section(shown)),
+        ("trust", "Calibration", "How far the estimates hold", trust_section(shown)),
         ("clusters", "Clusters", "Kinds of question", _cluster_section(shown)),
         ("freshness", "History", "Cost and drift over time", freshness_section(shown)),
         ("coverage", "Coverage", "What it rests on", _coverage_section(shown)),
@@ -88,11 +88,6 @@ def page_pictures(shown: ProfilePage) -> Iterator[tuple[str, str]]:
         yield "sweep", svg.standalone(cluster_sweep(shown.sweep, shown.profile.k, svg.WIDE))
     if shown.refreshes:
         yield "refreshes", svg.standalone(refresh_costs(shown.refreshes, svg.WIDE))
-
-
-def empty(sentence: str) -> Markup:
-    """What stands where there is nothing to show."""
-    return element("p", sentence, class_="empty")
 
 
 def _names(shown: ProfilePage) -> list[str]:
@@ -182,7 +177,7 @@ def _pair_section(shown: ProfilePage) -> list[Markup]:
         profile.top_terms,
         [int(size) for size in profile.clusters.sizes],
     )
-    return [drawn, _closed("Every pair over all questions", block(_pair_table(shown)))]
+    return [drawn, closed("Every pair over all questions", block(_pair_table(shown)))]
 
 
 def _pair_table(shown: ProfilePage) -> Table:
@@ -219,152 +214,6 @@ def _seconds(value: float) -> str:
 
 def _percent(value: float) -> str:
     return f.percent(value) if math.isfinite(value) else f.DASH
-
-
-def _closed(title: str, *contents: Markup) -> Markup:
-    return element("details", element("summary", title), *contents)
-
-
-def _front_section(front: Front | None) -> list[Markup]:
-    if front is None:
-        return [
-            empty(
-                "Routers were not measured out of fold: there were too few training questions, or "
-                "the profile was made before that was done. Profile again to see the front."
-            )
-        ]
-    table = [element("h3", "The point chosen at each alpha"), block(_alpha_table(front))]
-    if not drawable(front):
-        return [
-            empty("No pair has a known cost: give prices in the pool to see the front."),
-            *table,
-        ]
-    missing = unplaced(front)
-    caption = (
-        f"{front.measured} Grey dots are pairs, the dotted line the best of them at every cost; "
-        "coloured lines are routers from alpha 0 (accuracy alone) to 1 (cost alone). Ringed: the "
-        "router that is taken at that alpha. Bars: 95 % intervals. Point at a mark for its figures."
-    )
-    if missing:
-        caption += f" Not shown, of unknown cost: {', '.join(missing)}."
-    drawn = svg.responsive(lambda width: accuracy_cost_front(front, width), caption)
-    return [drawn, *table]
-
-
-def _alpha_table(front: Front) -> Table:
-    rows = []
-    for alpha, name in front.chosen.items():
-        for point in front.paths.get(name, ()):
-            if point.alpha == alpha:
-                mix = ", ".join(f"{f.percent(share)} {pair}" for pair, share in point.mix[:3])
-                rows.append(
-                    (
-                        f"{alpha:g}",
-                        name,
-                        f.points(point.accuracy.value),
-                        f"{f.points(point.accuracy.low)}–{f.points(point.accuracy.high)}",
-                        f.plain_dollars(1000 * point.cost_usd),
-                        f.count(point.n),
-                        mix,
-                    )
-                )
-    heads = ("alpha", "router", "accuracy", "95 %", "$/1k", "n", "goes to")
-    left = {"router", "goes to"}
-    return Table([Column(h, "left" if h in left else "right") for h in heads], rows)
-
-
-def _router_section(shown: ProfilePage) -> list[Markup]:
-    parts = []
-    front = shown.front
-    if front is not None and front.gains:
-        parts.append(
-            element(
-                "p",
-                "Points of utility, (1 − alpha) · accuracy − alpha · cost, over the best single "
-                "pair on training questions left out of the fit, with 95 % intervals. A router is "
-                "taken where its gain is beyond chance and clearly the largest.",
-            )
-        )
-        parts.append(block(_gain_table(front)))
-    if front is not None and front.why:
-        terms = (
-            element("dt", f"alpha {alpha:g}") + element("dd", f.clean(why))
-            for alpha, why in front.why.items()
-        )
-        parts.append(_closed("The reasons in words", element("dl", Markup("".join(terms)))))
-    if shown.sweep:
-        how = "Ringed: the number asked for."
-        if shown.profile.settings.choose_k:
-            how = "Ringed: the number chosen by this."
-        caption = (
-            "Accuracy of the cluster router at alpha 0 by number of clusters, on training "
-            f"questions left out of the fit; no test question was looked at. {how}"
-        )
-        sweep, k = shown.sweep, shown.profile.k
-        draw = functools.partial(_sweep_at, sweep, k)
-        parts.append(svg.responsive(draw, caption, beside=True))
-    if not parts:
-        parts.append(empty("Routers were not compared: too few training questions were kept."))
-    return parts
-
-
-def _sweep_at(sweep: tuple[SweepPoint, ...], k: int, width: float) -> Markup:
-    return cluster_sweep(sweep, k, width)
-
-
-def _gain_table(front: Front) -> Table:
-    names = list(dict.fromkeys(name for gains in front.gains.values() for name in gains))
-    rows = [
-        (
-            f"{alpha:g}",
-            front.chosen.get(alpha, f.DASH),
-            *(f.gain_range(gains.get(name)) for name in names),
-        )
-        for alpha, gains in front.gains.items()
-    ]
-    columns = [Column("alpha"), Column("taken", "left"), *(Column(name) for name in names)]
-    return Table(columns, rows)
-
-
-def _trust_section(shown: ProfilePage) -> list[Markup]:
-    if not shown.calibrations:
-        return [
-            empty(
-                "There is nothing to compare estimates with: the profile kept no training rows, or "
-                "too few."
-            )
-        ]
-    curves = shown.calibrations
-    caption = (
-        "What was expected of a pair on a question that the estimate was not fitted on, against "
-        "what came. On the dashed line, 70 expected points are 70 points. The calibration error is "
-        "the mean distance from it. Bars: 95 % intervals over questions."
-    )
-    rows = [
-        (name, f.count(one.n), f"{100 * one.error:.1f}", f.gain_range(one.gap))
-        for name, one in curves
-    ]
-    heads = ("estimate", "n", "calibration error", "came minus expected")
-    table = block(Table([Column(h, "left" if h == "estimate" else "right") for h in heads], rows))
-    drawn = svg.responsive(
-        lambda width: reliability_curve(curves, width), caption, beside=True, more=table
-    )
-    tables = []
-    for name, calibration in curves:
-        rows = [
-            (
-                f"{f.points(b.low)}–{f.points(b.high)}",
-                f.count(b.n),
-                f.points(b.expected),
-                f.points_range(b.realised),
-            )
-            for b in calibration.bins
-        ]
-        names = ("expected between", "n", "mean expected", "came, 95 %")
-        bins = block(Table([Column(h, "right") for h in names], rows))
-        tables.append(element("div", element("h3", name), bins))
-    figures = element("div", *tables, class_="columns")
-    return [drawn, _closed("The figures of the curve", figures)]
 
 
 def _cluster_section(shown: ProfilePage) -> list[Markup]:
@@ -425,9 +274,9 @@ def _coverage_section(shown: ProfilePage) -> list[Markup]:
             for pair in range(len(names))
         ]
         columns = [Column(h, "left" if h == "pair" else "right") for h in heads]
-        parts.append(_closed("Cells known of every pair", block(Table(columns, rows))))
+        parts.append(closed("Cells known of every pair", block(Table(columns, rows))))
     if shown.parameters:
         rows_of = sorted(shown.parameters.items())
         settings = (element("dt", key) + element("dd", value) for key, value in rows_of)
-        parts.append(_closed("Settings", element("dl", Markup("".join(settings)))))
+        parts.append(closed("Settings", element("dl", Markup("".join(settings)))))
     return parts

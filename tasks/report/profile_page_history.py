@@ -15,7 +15,7 @@ from tasks.report.freshness_plots import (
     refresh_costs,
 )
 from tasks.report.layout import Column, Table
-from tasks.report.markup import Markup, block, element
+from tasks.report.markup import Markup, block, closed, element, empty
 
 if TYPE_CHECKING:
     from tasks.report.profile_page_facts import Change, Changes, ProfilePage
@@ -26,7 +26,7 @@ _LATEST_REFRESHES = 20
 def change_section(changes: Changes | None) -> list[Markup]:
     """What moved between two versions; moves within chance are folded away."""
     if changes is None:
-        return [_empty("This is the first version of the pool's knowledge: nothing came before.")]
+        return [empty("This is the first version of the pool's knowledge: nothing came before.")]
     when = "" if changes.since_at is None else f", made {changes.since_at:%Y-%m-%d %H:%M} UTC"
     parts = [element("p", f"Since {changes.since}{when}.", class_="soft")]
     parts += [element("p", f"{note[:1].upper()}{note[1:]}.") for note in changes.notes]
@@ -35,10 +35,10 @@ def change_section(changes: Changes | None) -> list[Markup]:
     if loud:
         parts.append(block(_change_table(loud)))
     else:
-        parts.append(_empty("Nothing moved beyond what chance explains."))
+        parts.append(empty("Nothing moved beyond what chance explains."))
     if quiet:
         title = f"{len(quiet)} moves within their intervals"
-        parts.append(element("details", element("summary", title), block(_change_table(quiet))))
+        parts.append(closed(title, block(_change_table(quiet))))
     return parts
 
 
@@ -57,8 +57,7 @@ def freshness_section(shown: ProfilePage) -> list[Markup]:
         refreshes = shown.refreshes
         caption = "What every refresh of the pool's knowledge cost. Point at a bar for its figures."
         parts.append(svg.responsive(lambda width: refresh_costs(refreshes, width), caption))
-        table = element("details", element("summary", "The latest refreshes"), _refreshes(shown))
-        parts.append(table)
+        parts.append(closed("The latest refreshes", _refreshes(shown)))
     if shown.nights:
         series = night_series(shown.nights)
         alarmed = [one for one in series if one.alarms]
@@ -66,10 +65,10 @@ def freshness_section(shown: ProfilePage) -> list[Markup]:
         parts.append(element("p", _verdict(series, alarmed)))
         parts.append(drift_sparks(series))
         title = "Every series and its evidence"
-        parts.append(element("details", element("summary", title), block(_series_table(series))))
+        parts.append(closed(title, block(_series_table(series))))
     if not parts:
         parts.append(
-            _empty(
+            empty(
                 "There is no history yet. `atlas refresh` asks canary questions every night and "
                 "shows here what they cost and whether a pair has drifted."
             )
@@ -129,7 +128,3 @@ def _series_table(series: list[Series]) -> Table:
     heads = ("pair", "figure", "nights", "last", "95 %", "largest e-value", "alarms")
     left = {"pair", "figure"}
     return Table([Column(h, "left" if h in left else "right") for h in heads], rows)
-
-
-def _empty(sentence: str) -> Markup:
-    return element("p", sentence, class_="empty")
