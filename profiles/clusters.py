@@ -86,6 +86,31 @@ class Clusters:
             distances[start : start + _CHUNK] = np.sqrt(np.maximum(own, 0.0))
         return Assignment(labels, distances)
 
+    def memberships(
+        self, embeddings: NDArray[np.float32], neighbours: int, temperature: float
+    ) -> NDArray[np.float64]:
+        """(n, K) soft membership: exp(−distance² / temperature) over the nearest clusters.
+
+        Rows sum to 1; all but the `neighbours` nearest clusters have 0.
+
+        Raises:
+            ProfileError: if the embeddings have another width or are not finite.
+        """
+        matrix = _checked(embeddings, self.centroids.shape[1])
+        centroids = self.centroids.astype(np.float64)
+        lengths = np.einsum("kd,kd->k", centroids, centroids)
+        result = np.zeros((len(matrix), self.k))
+        for start in range(0, len(matrix), _CHUNK):
+            rows = matrix[start : start + _CHUNK].astype(np.float64)
+            # Rounded, because BLAS sums in another order for another batch size.
+            squared = np.round(lengths - 2.0 * (rows @ centroids.T), 9)
+            order = np.argsort(squared, axis=1, kind="stable")[:, :neighbours]
+            near = np.take_along_axis(squared, order, axis=1)
+            weight = np.exp(-(near - near[:, :1]) / temperature)
+            weight /= weight.sum(axis=1, keepdims=True)
+            np.put_along_axis(result[start : start + _CHUNK], order, weight, axis=1)
+        return result
+
     def is_out_of_distribution(self, distances: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n,) whether a distance is beyond what 99 % of the training rows show."""
         return distances > self.radius99 + _BORDER

@@ -57,7 +57,7 @@ class Cells(NamedTuple):
     prior: Matrix
     """(K, P) prior means μ."""
     prior_effects: Matrix
-    """(P + K, P + K) covariance of the pair and cluster effects behind μ."""
+    """(P + K + 1, P + K + 1) covariance of pair effects, cluster effects and grand mean in μ."""
     n: Matrix
     """(K, P) scored outcomes, or the sum of their weights."""
     strength: float
@@ -91,6 +91,7 @@ def fit_cells(
     *,
     settings: PosteriorSettings | None = None,
     weights: Matrix | None = None,
+    datasets: NDArray[np.int64] | None = None,
 ) -> Cells:
     """Fit the model of this module to (n, P) scores, NaN where not observed.
 
@@ -100,6 +101,9 @@ def fit_cells(
         k: number of clusters.
         settings: how.
         weights: (n, P) in [0, 1], what an outcome is worth against a fresh one; None is 1.
+        datasets: (n,) number of each question's dataset, from 0. What a pair is better or worse
+            at on a dataset then moves μ in clusters that hold its questions. None, the default,
+            leaves that level out: it did not pay, see docs/profiling.md.
 
     Raises:
         ProfileError: if the strength is not a number of 0 or more.
@@ -112,6 +116,7 @@ def fit_cells(
         raise ProfileError(msg)
     scored = np.isfinite(scores)
     seen = scored.any(axis=1)
+    particular = None if datasets is None else _by_dataset(scores, weights, labels, datasets, k)
     if weights is None and not seen.all():
         # Questions without outcomes say nothing; most of them have none under a small budget.
         scores, labels, scored = scores[seen], labels[seen], scored[seen]
@@ -121,7 +126,7 @@ def fit_cells(
     n = np.stack([worth[r].sum(axis=0) for r in rows])
     sums = np.stack([(worth[r] * values[r]).sum(axis=0) for r in rows])
     squares = np.stack([(worth[r] * values[r] ** 2).sum(axis=0) for r in rows])
-    prior, effects, strength, scale = _prior(n, sums, squares, settings)
+    prior, ease, effects, strength, scale = _prior(n, sums, squares, settings, particular)
     centre = (sums + strength * prior) / np.maximum(n + strength, 1e-12)
     centre = np.clip(centre, *PRIOR_RANGE)
     variance = scale * centre * (1.0 - centre)
@@ -131,13 +136,24 @@ def fit_cells(
         correlation = _correlation(values, scored, labels, centre, deviation)
     # An m of 0 would leave unseen cells without any precision.
     pull = max(strength, 1e-6)
+    common = 0.0
+    if correlation > 0:
+        # Pairs that share questions share their luck: how hard the cluster is has to be estimated
+        # together with the accuracies, not from means that are taken to be independent.
+        common = _common_variance(ease, effects, n)
+        effects = _pairs_alone(effects, scores.shape[1])
     means, covariances = [], []
     for cluster, row in enumerate(rows):
         precision, evidence = _evidence(
             values[row], worth[row], prior[cluster], deviation[cluster], correlation
         )
-        precision += np.diag(pull / variance[cluster])
-        covariance = np.linalg.inv(precision)
+        before = np.diag(pull / variance[cluster])
+        if common > 0:
+            each = np.diag(before)
+            before = before - np.outer(each, each) / (1.0 / common + each.sum())
+            # The prior of the cluster's own effect is 0; the values are around its first estimate.
+            evidence = evidence - before.sum(axis=1) * ease[cluster]
+        covariance = np.linalg.inv(precision + before)
         means.append(prior[cluster] + covariance @ evidence)
         covariances.append((covariance + covariance.T) / 2.0)
     return Cells(np.array(means), np.array(covariances), prior, effects, n, strength, correlation)
@@ -162,8 +178,8 @@ def publish(cells: Cells, sizes: NDArray[np.int64], *, seed: int = 0) -> Posteri
     overall = np.einsum("k,kpj->pj", share**2, covariance)
     for pair in diagonal:
         # What is not known of μ is passed on where the prior still decides.
-        along = np.zeros((k, pairs + k))
-        along[:, pair] = 1.0
+        along = np.zeros((k, pairs + k + 1))
+        along[:, pair] = along[:, -1] = 1.0
         along[np.arange(k), pairs + np.arange(k)] = 1.0
         along *= pull[:, pair, None]
         covariance[:, pair, pair] += np.einsum("ki,ij,kj->k", along, cells.prior_effects, along)
@@ -183,11 +199,15 @@ def publish(cells: Cells, sizes: NDArray[np.int64], *, seed: int = 0) -> Posteri
 
 
 def beta_interval(mean: Matrix, variance: Matrix, level: float = 0.95) -> tuple[Matrix, Matrix]:
-    """Central interval of the beta distribution with these means and variances, elementwise."""
+    """Central interval of the beta distribution with these means and variances, elementwise.
+
+    Variances are cut where the two counts of the distribution would add up to less than 1: below,
+    all its mass is at the ends.
+    """
     from scipy.special import betaincinv
 
     centre = np.clip(mean, 0.002, 0.998)
-    spread = np.clip(variance, 1e-12, 0.98 * centre * (1.0 - centre))
+    spread = np.clip(variance, 1e-12, 0.5 * centre * (1.0 - centre))
     weight = centre * (1.0 - centre) / spread - 1.0
     tail = (1.0 - level) / 2.0
     first, second = centre * weight, (1.0 - centre) * weight
@@ -224,30 +244,88 @@ def _by_cluster(labels: NDArray[np.int64], k: int) -> list[NDArray[np.int64]]:
 
 
 def _prior(
-    n: Matrix, sums: Matrix, squares: Matrix, settings: PosteriorSettings
-) -> tuple[Matrix, Matrix, float, float]:
-    """Prior means, covariance of their effects, strength m, and variance against a coin's φ."""
-    total = n.sum()
-    grand = float(np.clip(sums.sum() / total, *PRIOR_RANGE)) if total else 0.5
+    n: Matrix,
+    sums: Matrix,
+    squares: Matrix,
+    settings: PosteriorSettings,
+    particular: Matrix | None = None,
+) -> tuple[Matrix, Matrix, Matrix, float, float]:
+    """Prior means, cluster effects in them, covariance of all effects, strength m, and φ."""
+    total = float(n.sum())
+    # As if one right and one wrong answer had been seen before: a few that are all right do not
+    # make certainty.
+    grand = float((sums.sum() + 1.0) / (total + 2.0))
+    coin = grand * (1.0 - grand)
     means = np.divide(sums, n, out=np.full(n.shape, grand), where=n > 0)
     scale = _scale(n, sums, squares, means)
     weight, strength = n, settings.strength
-    prior, effects = _additive(means, n, weight, grand, settings.ridge)
+    shift = np.zeros(n.shape) if particular is None else particular
+    rest = np.where(n > 0, means - shift, grand)
+
+    def fitted(weight: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+        pair, cluster, inverse = _additive(rest, weight, grand, settings.ridge)
+        additive = grand + pair[None, :] + cluster[:, None] + shift
+        return np.clip(additive, *PRIOR_RANGE), cluster, inverse
+
+    prior, ease, effects = fitted(weight)
     if strength is None:
         # Once with every outcome counting alike, once with cells counting by how much they tell.
         for _ in range(2):
             strength = _strength(n, means, prior, scale)
             weight = n * strength / (n + strength)
-            prior, effects = _additive(means, n, weight, grand, settings.ridge)
+            prior, ease, effects = fitted(weight)
     assert strength is not None
-    return prior, effects * scale * grand * (1.0 - grand), strength, scale
+    uncertain = np.zeros((len(effects) + 1, len(effects) + 1))
+    uncertain[:-1, :-1] = effects * scale * coin
+    uncertain[-1, -1] = coin / (total + 3.0)
+    return prior, ease, uncertain, strength, scale
+
+
+def _pairs_alone(effects: Matrix, pairs: int) -> Matrix:
+    """Covariance of the effects given those of the clusters, which are estimated elsewhere."""
+    inner, cross = effects[pairs:-1, pairs:-1], effects[:pairs, pairs:-1]
+    alone = np.zeros_like(effects)
+    alone[:pairs, :pairs] = effects[:pairs, :pairs] - cross @ np.linalg.solve(inner, cross.T)
+    alone[-1, -1] = effects[-1, -1]
+    return alone
+
+
+def _common_variance(ease: Matrix, effects: Matrix, n: Matrix) -> float:
+    """Variance of the cluster effects, those of clusters without outcomes left out."""
+    k, pairs = n.shape
+    seen = n.sum(axis=1) > 0
+    spread = np.diag(effects)[pairs : pairs + k]
+    return float((ease[seen] ** 2 + spread[seen]).mean()) if seen.any() else 0.0
+
+
+def _by_dataset(
+    scores: Matrix,
+    weights: Matrix | None,
+    labels: NDArray[np.int64],
+    datasets: NDArray[np.int64],
+    k: int,
+) -> Matrix:
+    """(K, P) what each cluster's mix of datasets lets expect of a pair beyond additive effects.
+
+    The same model one level up: datasets in the place of clusters, each pair's deviation from pair
+    effect + dataset effect drawn towards 0, then averaged over the questions of a cluster.
+    """
+    groups = int(datasets.max()) + 1 if len(datasets) else 0
+    cells = fit_cells(
+        scores, datasets, groups, settings=PosteriorSettings(paired=False), weights=weights
+    )
+    mix = np.zeros((k, groups))
+    np.add.at(mix, (labels, datasets), 1.0)
+    mix /= np.maximum(mix.sum(axis=1, keepdims=True), 1.0)
+    shift: Matrix = mix @ (cells.mean - cells.prior)
+    return shift
 
 
 def _additive(
-    means: Matrix, n: Matrix, weight: Matrix, grand: float, ridge: float
-) -> tuple[Matrix, Matrix]:
-    """Ridge fit of pair and cluster effects; (K, P) fitted means, inverse normal equations."""
-    k, pairs = n.shape
+    means: Matrix, weight: Matrix, grand: float, ridge: float
+) -> tuple[Matrix, Matrix, Matrix]:
+    """Ridge fit of pair effects (P,) and cluster effects (K,), and the inverse normal equations."""
+    k, pairs = weight.shape
     normal = np.zeros((pairs + k, pairs + k))
     normal[np.arange(pairs), np.arange(pairs)] = weight.sum(axis=0)
     normal[pairs + np.arange(k), pairs + np.arange(k)] = weight.sum(axis=1)
@@ -257,8 +335,7 @@ def _additive(
     rest = weight * (means - grand)
     inverse = np.linalg.inv(normal)
     effects = inverse @ np.concatenate([rest.sum(axis=0), rest.sum(axis=1)])
-    fitted = grand + effects[None, :pairs] + effects[pairs:, None]
-    return np.clip(fitted, *PRIOR_RANGE), inverse
+    return effects[:pairs], effects[pairs:], inverse
 
 
 def _scale(n: Matrix, sums: Matrix, squares: Matrix, means: Matrix) -> float:

@@ -12,6 +12,7 @@ from profiles.profile import Profile
 from profiles.routers.base import Decisions, RoutingContext
 from profiles.routers.ranking import (
     check_context,
+    chosen,
     distinct_rows,
     one_step,
     rank_pairs,
@@ -36,12 +37,17 @@ class ClusterRouterSettings:
         out_of_distribution: queries farther from their centroid than 99 % of the training
             questions are routed by overall statistics.
         cost_scale: `global`, `raw` or `per_cluster`, see `profiles.routers.utility`.
+        neighbours: clusters that a query belongs to; above 1 it is routed by their mean utility,
+            weighted by exp(−distance² / temperature), see docs/profiling.md.
+        temperature: of that weight, in squared distance of embeddings.
     """
 
     shrinkage: bool = True
     n_min: int = 5
     out_of_distribution: bool = True
     cost_scale: str = "global"
+    neighbours: int = 1
+    temperature: float = 0.05
 
 
 PLAIN = ClusterRouterSettings(shrinkage=False, n_min=0, out_of_distribution=False)
@@ -69,6 +75,12 @@ class ClusterRouter:
         if self.settings.n_min < 0:
             msg = f"n_min must be 0 or more, not {self.settings.n_min}"
             raise RouterError(msg)
+        if self.settings.neighbours < 1 or not self.settings.temperature > 0:
+            msg = (
+                "neighbours must be at least 1 and temperature above 0, not"
+                f" {self.settings.neighbours} and {self.settings.temperature}"
+            )
+            raise RouterError(msg)
         self._profile = profile
         self._ties = tie_order(profile.train_micro)
         self._scores, self._costs, self._borrowed = routing_tables(
@@ -95,6 +107,8 @@ class ClusterRouter:
             beyond = self._profile.clusters.is_out_of_distribution(distances)
         rows = np.where(beyond, self._profile.k, labels)
         table = self.utility_table(context.alpha)
+        if self.settings.neighbours > 1:
+            return self._decide_softly(embeddings, context, rows, table, labels, distances)
         kinds, masks, kind = distinct_rows(rows, context.allowed)
         ranking = rank_pairs(table[kinds], masks, self._ties)[kind]
         pair = ranking[:, 0]
@@ -107,6 +121,48 @@ class ClusterRouter:
             distance=distances,
             out_of_distribution=beyond,
             reason=self._reasons(rows, pair, table, context),
+        )
+
+    def _decide_softly(
+        self,
+        embeddings: NDArray[np.float32],
+        context: RoutingContext,
+        rows: NDArray[np.int64],
+        table: Matrix,
+        labels: NDArray[np.int64],
+        distances: Matrix,
+    ) -> Decisions:
+        """Decide by the mean over the nearest clusters; far queries by overall figures as ever."""
+        k = self._profile.k
+        share = np.zeros((len(rows), k + 1))
+        share[:, :k] = self._profile.clusters.memberships(
+            embeddings, self.settings.neighbours, self.settings.temperature
+        )
+        beyond = rows == k
+        share[beyond] = 0.0
+        share[beyond, k] = 1.0
+        utility = _mixed(share, table)
+        ranking = rank_pairs(utility, context.allowed, self._ties)
+        pair = ranking[:, 0]
+        score = chosen(_mixed(share, self._scores), pair)
+        best = chosen(utility, pair)
+        overall = self._reasons(rows, pair, table, context)
+        near = (
+            f"mean over the {min(self.settings.neighbours, k)} nearest clusters: highest utility"
+            " {:.3f} at alpha {:g} (score {:.3f})"
+        )
+        return one_step(
+            ranking=ranking,
+            utility=utility,
+            expected_score=score,
+            expected_cost_usd=chosen(_mixed(share, self._costs), pair),
+            cluster=labels,
+            distance=distances,
+            out_of_distribution=beyond,
+            reason=tuple(
+                overall[row] if beyond[row] else near.format(best[row], context.alpha, score[row])
+                for row in range(len(rows))
+            ),
         )
 
     def utility_table(self, alpha: float) -> Matrix:
@@ -161,6 +217,14 @@ class ClusterRouter:
         if context.alpha > 0 and unpriced:
             parts.append(f"{unpriced} pairs of unknown cost left out")
         return "; ".join(parts)
+
+
+def _mixed(share: Matrix, table: Matrix) -> Matrix:
+    """(n, P) means of table rows; unknown where a row that takes part is unknown."""
+    known = np.isfinite(table)
+    mixed: Matrix = share @ np.where(known, table, 0.0)
+    mixed[(share > 0).astype(np.float64) @ (~known).astype(np.float64) > 0] = np.nan
+    return mixed
 
 
 def routing_tables(

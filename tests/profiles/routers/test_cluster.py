@@ -318,3 +318,61 @@ def test_embeddings_are_needed():
 def test_impossible_settings_are_refused(changed, message):
     with pytest.raises(RouterError, match=message):
         ClusterRouter(random_profile(), ClusterRouterSettings(**changed))
+
+
+def test_soft_membership_is_the_weighted_mean_of_the_nearest_clusters():
+    profile = make_profile(SCORES, LABELS, COSTS)
+    settings = ClusterRouterSettings(
+        shrinkage=False, n_min=0, out_of_distribution=False, neighbours=2, temperature=0.5
+    )
+    centroids = profile.clusters.centroids.astype(float)
+    query = (0.75 * centroids[:1] + 0.25 * centroids[1:]).astype(np.float32)
+
+    decisions = ClusterRouter(profile, settings).decide(query, context(1))
+
+    squared = ((query - centroids) ** 2).sum(axis=1)
+    weight = np.exp(-(squared - squared.min()) / 0.5)
+    expected = weight / weight.sum() @ profile.statistics.score_mean[:-1]
+    np.testing.assert_allclose(expected, decisions.utility[0], atol=1e-6)
+    np.testing.assert_allclose(expected.max(), decisions.expected_score[0], atol=1e-6)
+    assert "mean over the 2 nearest clusters: highest utility" in decisions.reason[0]
+
+
+def test_soft_membership_with_little_heat_is_the_nearest_cluster():
+    profile = random_profile()
+    queries = at_centroids(profile)
+    soft = ClusterRouter(profile, ClusterRouterSettings(neighbours=4, temperature=1e-4))
+
+    decisions = soft.decide(queries, context(len(queries)))
+
+    hard = ClusterRouter(profile).decide(queries, context(len(queries)))
+    assert cells(profile, hard) == cells(profile, decisions)
+    np.testing.assert_allclose(hard.utility, decisions.utility, atol=1e-9)
+
+
+def test_soft_membership_leaves_far_queries_to_overall_figures():
+    profile = make_profile(SCORES, LABELS, COSTS)
+    far = np.array([[0.0, 0.0, -9.0]], np.float32)
+
+    soft = ClusterRouter(profile, ClusterRouterSettings(neighbours=2)).decide(far, context(1))
+    hard = ClusterRouter(profile).decide(far, context(1))
+
+    np.testing.assert_allclose(hard.utility, soft.utility)
+    assert hard.reason == soft.reason
+
+
+def test_a_pair_of_unknown_cost_in_one_of_the_clusters_is_unknown_softly_too():
+    costs = COSTS.copy()
+    costs[:, 0] = NAN
+    router = ClusterRouter(make_profile(SCORES, LABELS, costs), ClusterRouterSettings(neighbours=2))
+
+    decisions = router.decide(corners(np.array([0]), 3), context(1, alpha=0.2))
+
+    assert np.isnan(decisions.utility[0, 0])
+    assert 0 not in decisions.ranking[0]
+
+
+@pytest.mark.parametrize("bad", [{"neighbours": 0}, {"temperature": 0.0}, {"temperature": NAN}])
+def test_impossible_soft_settings_are_refused(bad):
+    with pytest.raises(RouterError, match="neighbours must be at least 1 and temperature above 0"):
+        ClusterRouter(random_profile(), ClusterRouterSettings(**bad))
