@@ -1,0 +1,326 @@
+"""From a profile and its recorded answers to a guarded, multi-step policy.
+
+Every choice is made on training questions: candidate pairs, aggregator, networks, cascades, and
+per price which strategy is trusted. What a strategy is worth is estimated by cross-fitting: the
+networks that are judged on a fold were trained on the others, over observations that are out of
+fold as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from profiles.policies.lattice import build_lattice
+from profiles.policies.policy import CASCADE, POLICY, PREDICTOR, SINGLE, Policy, PricePoint
+from profiles.policies.priors import fit_components, training_priors
+from profiles.policies.strategies import CallOnce, Cascade, Learnt, Strategy
+from tasks.learn.environment import Environment, Observations, observe
+from tasks.learn.exact_gradient import ExactTraining, train_exact
+from tasks.learn.fit_aggregator import AggregatorTraining, fit_aggregator, out_of_fold
+from tasks.learn.live import play_strategy
+from tasks.learn.ppo import PPOTraining, train_ppo
+from tasks.learn.recorded import RecordedAnswers, candidate_pairs, cost_units
+from tasks.learn.training import price_grid
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from profiles.policies.aggregator import Aggregator
+    from profiles.policies.lattice import Lattice
+    from profiles.policies.network import PolicyNetwork
+    from profiles.profile import Profile
+    from tasks.learn.rollout import Played
+
+Matrix = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Say = Callable[[str], None]
+
+CLEARLY = 1.0
+"""A bolder strategy must gain this many standard errors over a more cautious one."""
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 2.0)
+"""Confidences a cascade may stop at; the last is never reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """How a policy is fitted.
+
+    Attributes:
+        candidates: pairs a lattice is built over; the most complementary ones of the pool.
+        max_calls: T, calls a question.
+        estimator: `exact` or `ppo`.
+        folds: of the cross-fitting behind the guard; 0 trusts the policy without one.
+        networks: trained from different seeds, and averaged.
+        cascade_pairs: longest cascade that is looked for.
+    """
+
+    candidates: int = 6
+    max_calls: int = 4
+    components: int = 8
+    estimator: str = "exact"
+    folds: int = 3
+    networks: int = 1
+    cascade_pairs: int = 3
+    aggregator: AggregatorTraining = field(default_factory=AggregatorTraining)
+    exact: ExactTraining = field(default_factory=lambda: ExactTraining(epochs=40))
+    ppo: PPOTraining = field(default_factory=PPOTraining)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A policy with what it was fitted on."""
+
+    policy: Policy
+    recorded: RecordedAnswers
+    environment: Environment
+    """Of the training questions, observed out of fold."""
+
+
+def fit_policy(
+    profile: Profile,
+    keys: NDArray[np.int64],
+    settings: PolicySettings | None = None,
+    say: Say = lambda _text: None,
+) -> Fitted:
+    """Fit a policy on a profile's training questions.
+
+    Args:
+        profile: with its training rows and out-of-fold knowledge.
+        keys: (n, P) answer keys of the training questions, see `tasks.learn.recorded.code_keys`,
+            in the order of the profile's rows and pairs.
+        settings: how.
+        say: told in a sentence what is being done.
+
+    Raises:
+        ProfileError: the profile lacks what a policy learns from.
+        ValueError: keys and profile disagree in shape.
+    """
+    settings = settings or PolicySettings()
+    whole = recorded_training(profile, keys, settings)
+    prices = price_grid(settings.exact.prices)
+    chosen = candidate_pairs(whole.scores, whole.costs, prices, settings.candidates)
+    recorded = whole.columns(chosen)
+    lattice = build_lattice(recorded.pairs, settings.max_calls)
+    folds = np.random.default_rng(settings.seed).permutation(len(recorded)) % (
+        settings.aggregator.folds
+    )
+    say(f"aggregator over {recorded.pairs} pairs, {len(lattice)} called sets")
+    training = replace(settings.aggregator, seed=settings.seed)
+    observed = out_of_fold(recorded, lattice, folds, training)
+    aggregator = fit_aggregator(recorded, lattice, training)
+    environment = Environment(recorded, lattice, observed)
+    say(f"policy: {settings.estimator}")
+    networks = tuple(
+        train_networks(environment, settings, settings.seed + number)
+        for number in range(settings.networks)
+    )
+    points = _points(environment, settings, networks, prices, say)
+    policy = Policy(
+        profile_id=profile.profile_id,
+        pool_fingerprint=profile.pool_fingerprint,
+        pairs=tuple(profile.pairs[column].pair_id for column in chosen),
+        max_calls=lattice.max_calls,
+        cost_unit_usd=recorded.cost_unit_usd,
+        costs=recorded.costs.mean(axis=0),
+        accuracy=recorded.accuracy,
+        accuracy_sd=recorded.accuracy_sd,
+        correlation=recorded.correlation,
+        components=components_of(profile, settings),
+        aggregator=aggregator,
+        networks=networks,
+        points=points,
+    )
+    return Fitted(policy, recorded, environment)
+
+
+def components_of(profile: Profile, settings: PolicySettings):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """Components of the profile's training embeddings."""
+    train = profile.train
+    assert train is not None
+    return fit_components(train.embeddings, settings.components)
+
+
+def recorded_training(
+    profile: Profile, keys: NDArray[np.int64], settings: PolicySettings
+) -> RecordedAnswers:
+    """The training questions of a profile as a policy learns from them.
+
+    Raises:
+        ProfileError: the profile keeps no training rows or no out-of-fold knowledge.
+        ValueError: keys and profile disagree in shape.
+    """
+    from profiles.errors import ProfileError
+
+    train = profile.train
+    if train is None:
+        msg = f"{profile.profile_id} keeps no training rows, which a policy learns from"
+        raise ProfileError(msg)
+    if keys.shape != train.scores.shape:
+        msg = f"answer keys are {keys.shape}, the profile's training rows {train.scores.shape}"
+        raise ValueError(msg)
+    scale = cost_units(train.costs_usd, np.ones(len(keys), np.bool_))
+    known = np.isfinite(train.scores)
+    count = np.maximum(known.sum(axis=0), 1)
+    accuracy = np.where(known, train.scores, 0.0).sum(axis=0) / count
+    known_together = profile.correlation
+    correlation = (
+        np.eye(len(profile.pairs)) if known_together is None else known_together.correlation
+    )
+    return RecordedAnswers(
+        keys=keys,
+        scores=train.scores,
+        costs=scale.units,
+        priors=training_priors(profile),
+        components=components_of(profile, settings).of(train.embeddings),
+        accuracy=accuracy,
+        accuracy_sd=np.sqrt(np.maximum(accuracy * (1 - accuracy), 0.01) / count),
+        correlation=np.nan_to_num(correlation),
+        cost_unit_usd=scale.unit_usd,
+    )
+
+
+def train_networks(environment: Environment, settings: PolicySettings, seed: int) -> PolicyNetwork:
+    """One network by the estimator that the settings name."""
+    if settings.estimator == "ppo":
+        return train_ppo(environment, replace(settings.ppo, seed=seed))
+    return train_exact(environment, replace(settings.exact, seed=seed))
+
+
+def learnt(recorded: RecordedAnswers, networks: tuple[PolicyNetwork, ...], price: float) -> Learnt:
+    """Networks as a strategy over recorded answers."""
+    return Learnt(
+        networks,
+        recorded.costs.mean(axis=0),
+        recorded.accuracy,
+        recorded.accuracy_sd,
+        recorded.correlation,
+        price,
+    )
+
+
+def _points(
+    environment: Environment,
+    settings: PolicySettings,
+    networks: tuple[PolicyNetwork, ...],
+    prices: NDArray[np.float64],
+    say: Say,
+) -> tuple[PricePoint, ...]:
+    """The guarded choice along the price grid."""
+    recorded = environment.recorded
+    rows = np.arange(len(recorded))
+    costs = recorded.costs.mean(axis=0)
+    crossed = _cross_fitted(environment, settings, prices, say) if settings.folds else None
+    cascades = _cascades(environment, settings.cascade_pairs)
+    points = []
+    for number, price in enumerate(prices.tolist()):
+        best = int((recorded.accuracy - price * costs).argmax())
+        order = max(cascades, key=lambda name: cascades[name].utility(price))
+        played: list[tuple[str, Played]] = [
+            (SINGLE, play_strategy(environment, rows, CallOnce(costs, price, fixed=best))),
+            (PREDICTOR, play_strategy(environment, rows, CallOnce(costs, price))),
+            (CASCADE, cascades[order]),
+        ]
+        if crossed is not None:
+            played.append((POLICY, crossed[number]))
+        name, chosen = guard(played, price)
+        if crossed is None:
+            name = POLICY
+            chosen = play_strategy(environment, rows, learnt(recorded, networks, price))
+        points.append(
+            PricePoint(
+                price,
+                name,
+                order,
+                float(chosen.score.mean()),
+                float(chosen.cost.mean()),
+                float(chosen.calls.mean()),
+            )
+        )
+    return tuple(points)
+
+
+def guard(played: list[tuple[str, Played]], price: float) -> tuple[str, Played]:
+    """The boldest strategy that is clearly better than every more cautious one chosen before.
+
+    Args:
+        played: strategies from the most cautious on, over the same questions.
+        price: of a unit of cost.
+    """
+    name, best = played[0]
+    for challenger, other in played[1:]:
+        gain = (other.score - price * other.cost) - (best.score - price * best.cost)
+        error = float(gain.std()) / np.sqrt(len(gain))
+        if gain.mean() > CLEARLY * error:
+            name, best = challenger, other
+    return name, best
+
+
+def _cross_fitted(
+    environment: Environment, settings: PolicySettings, prices: NDArray[np.float64], say: Say
+) -> list[Played]:
+    """Per price, what networks do on questions that they were not trained on."""
+    from tasks.learn.rollout import Played
+
+    recorded, lattice = environment.recorded, environment.lattice
+    n = len(recorded)
+    fold = np.random.default_rng((settings.seed, 1)).permutation(n) % settings.folds
+    columns = [[np.zeros(n) for _ in range(4)] for _ in prices]
+    for number in range(settings.folds):
+        say(f"guard: fold {number + 1} of {settings.folds}")
+        kept = np.flatnonzero(fold != number)
+        held = np.flatnonzero(fold == number)
+        part = Environment(recorded.rows(kept), lattice, _some(environment.observations, kept))
+        network = train_networks(part, settings, settings.seed + 1000 + number)
+        for place, price in enumerate(prices.tolist()):
+            played = play_strategy(environment, held, learnt(recorded, (network,), price))
+            for target, values in zip(columns[place], played, strict=True):
+                target[held] = values
+    return [
+        Played(score, cost, calls, leader.astype(np.int64))
+        for score, cost, calls, leader in (columns)
+    ]
+
+
+def _some(observations: Observations, rows: NDArray[np.int64]) -> Observations:
+    return Observations(
+        observations.states[rows], observations.leader[rows], observations.confidence[rows]
+    )
+
+
+def _cascades(
+    environment: Environment, longest: int
+) -> dict[tuple[tuple[int, ...], int, float], Played]:
+    """Every cascade of two or three pairs that stops when two agree or at a confidence."""
+    rows = np.arange(len(environment.recorded))
+    played = {}
+    pairs = environment.recorded.pairs
+    for length in range(2, min(longest, pairs, environment.lattice.max_calls) + 1):
+        for order in permutations(range(pairs), length):
+            if length == 2 and order[0] > order[1]:
+                continue
+            agrees = (2,) if length > 2 else (0,)
+            for agree in agrees:
+                name = (order, agree, 2.0)
+                played[name] = play_strategy(environment, rows, Cascade(*name))
+            for threshold in THRESHOLDS[:-1]:
+                name = (order, 0, threshold)
+                played[name] = play_strategy(environment, rows, Cascade(*name))
+    return played
+
+
+def named_strategy(policy: Policy, name: str, price: float) -> Strategy:
+    """A strategy of a policy by name, see `Policy.strategy`."""
+    return policy.strategy(name, price)
+
+
+def observe_new(
+    policy: Policy, recorded: RecordedAnswers, lattice: Lattice, aggregator: Aggregator
+) -> Environment:
+    """Held-out questions as an environment, observed by the final aggregator."""
+    assert recorded.pairs == len(policy.pairs)
+    return Environment(recorded, lattice, observe(recorded, lattice, aggregator))
