@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from profiles.cluster_words import nearest_examples, top_terms
 from profiles.clusters import fit_clusters
+from profiles.correlation import pair_correlation
 from profiles.errors import ProfileError
 from profiles.outcomes import OutcomeMatrices, outcome_matrices
 from profiles.pool import Pair
@@ -120,8 +121,22 @@ def build_profile(
         "train": _training_rows(query_ids, embeddings, matrices) if settings.keep_train else None,
         "predictor": _predictor(texts, grouping),
         "selection": selection if settings.selection else None,
+        "correlation": pair_correlation(matrices.scores, labels, clusters.k),
     }
+    if parts["selection"] is not None and parts["predictor"] is not None:
+        parts["selection"] = _with_predictor(parts, _training_rows(query_ids, embeddings, matrices))
     return Profile(profile_id=content_id(parts), created_at=created_at, **parts)
+
+
+def _with_predictor(parts: dict[str, Any], train: TrainingRows) -> Selection:
+    """The selection, told what the predictor router chooses out of fold at alpha 0."""
+    from profiles.routers.predictor import PredictorRouter
+
+    whole = {**parts, "train": train}
+    draft = Profile(profile_id="draft", created_at=datetime.min.replace(tzinfo=UTC), **whole)
+    pairs = PredictorRouter(draft).out_of_fold(0.0)
+    selection: Selection = parts["selection"]
+    return replace(selection, predictor_pairs=pairs.astype(np.int16))
 
 
 class _Grouping:

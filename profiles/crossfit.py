@@ -26,6 +26,8 @@ LEAST_QUESTIONS = 30
 """With fewer training questions nothing can be told about routers out of fold."""
 LEAST_ROWS = 20
 """A K is tried where its clusters would have this many training questions each, on average."""
+SOFT = 3
+"""Clusters that are mixed where membership is soft."""
 _FULL = 0.95
 """Cells of a cluster and pair count as all run from this share on: the rest is blanks."""
 _LEAST_SHARE = 0.02
@@ -61,9 +63,10 @@ def fit_selection(
         return None
     scored = np.isfinite(outcomes.scores)
     ks = trial_sizes(len(texts), sweep, None if choose else clusters.k)
-    trials = tuple(
-        _trial(replace(clusters, k=k), folds, embeddings, outcomes, prior_strength) for k in ks
-    )
+    both = [
+        _trials(replace(clusters, k=k), folds, embeddings, outcomes, prior_strength) for k in ks
+    ]
+    trials = tuple(hard for hard, _ in both)
     codes = np.unique(np.asarray(datasets, dtype=str), return_inverse=True)[1]
     draft = Selection(
         k=clusters.k,
@@ -75,7 +78,9 @@ def fit_selection(
         single_scores=np.asarray(single_scores, np.float64),
         trials=trials,
     )
-    return replace(draft, k=best_k(draft)) if choose else draft
+    k = best_k(draft) if choose else draft.k
+    # Mixing clusters is judged at the K that the profile will have, and at no other.
+    return replace(draft, k=k, trials=(*trials, both[ks.index(k)][1]))
 
 
 def trial_sizes(n: int, sweep: Sequence[int], own: int | None) -> tuple[int, ...]:
@@ -87,15 +92,19 @@ def trial_sizes(n: int, sweep: Sequence[int], own: int | None) -> tuple[int, ...
     return tuple(sorted(wanted)) or (min(sweep),)
 
 
-def _trial(
+def _trials(
     settings: ClusterSettings,
     folds: NDArray[np.uint8],
     embeddings: NDArray[np.float32],
     outcomes: OutcomeMatrices,
     prior_strength: float | None,
-) -> Trial:
+) -> tuple[Trial, Trial]:
+    """One clustering out of fold: by the nearest cluster, and by the nearest few."""
     n, pairs = outcomes.scores.shape
+    nearest = min(SOFT, settings.k)
     rows = np.zeros((n, 1), np.uint16)
+    near = np.zeros((n, nearest), np.uint16)
+    weights = np.zeros((n, nearest), np.float32)
     scores = np.full((FOLDS, settings.k + 1, pairs), np.nan, np.float32)
     costs = scores.copy()
     usual = ClusterRouterSettings()
@@ -116,7 +125,12 @@ def _trial(
         places, distances = fitted.assign(embeddings[left_out])
         beyond = fitted.is_out_of_distribution(distances)
         rows[left_out, 0] = np.where(beyond, settings.k, places)
-    return Trial(settings.k, rows, np.ones((n, 1), np.float32), scores, costs)
+        share = fitted.memberships(embeddings[left_out], nearest, usual.temperature)
+        order = np.argsort(-share, axis=1, kind="stable")[:, :nearest]
+        near[left_out, : order.shape[1]] = np.where(beyond[:, None], settings.k, order)
+        weights[left_out, : order.shape[1]] = np.take_along_axis(share, order, axis=1)
+    hard = Trial(settings.k, rows, np.ones((n, 1), np.float32), scores, costs)
+    return hard, Trial(settings.k, near, weights, scores, costs)
 
 
 def doubly_robust(

@@ -55,6 +55,8 @@ def _as_json(profile: Profile) -> dict[str, Any]:
     """Everything but the vectors; NaN, which JSON has not, becomes null."""
     import math
 
+    from tasks.report.selection_table import selection_json
+
     def plain(value: float) -> float | None:
         number = float(value)
         return number if math.isfinite(number) else None
@@ -81,4 +83,5 @@ def _as_json(profile: Profile) -> dict[str, Any]:
             )
         ],
         "statistics": rows,
+        "selection": selection_json(profile),
     }

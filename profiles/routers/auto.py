@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from profiles.deferred import is_there
 from profiles.predictor.calibration import Platt, fit_platt
 from profiles.profile import Profile
 from profiles.routers.base import Decisions, Router, RoutingContext
 from profiles.routers.baselines import BestUtilityRouter
-from profiles.routers.cluster import ClusterRouter
+from profiles.routers.cluster import ClusterRouter, ClusterRouterSettings
 from profiles.routers.predictor import PredictorRouter
 from profiles.routers.ranking import chosen
 from profiles.selection import (
@@ -21,6 +22,7 @@ from profiles.selection import (
     Choice,
     Choices,
     choose,
+    known_choices,
     trial_choices,
     trial_expectations,
 )
@@ -110,8 +112,10 @@ def choice_for(profile: Profile, alpha: float) -> Choice:
 
 def _others(profile: Profile, alpha: float) -> dict[str, Choices]:
     """What routers beside best single and clusters chose out of fold."""
-    if profile.predictor is None or profile.train is None:
+    if not (is_there(profile, "predictor") and is_there(profile, "train")):
         return {}
+    if alpha == 0 and profile.selection is not None and len(profile.selection.predictor_pairs):
+        return known_choices(profile.selection)
     return {PREDICTOR: PredictorRouter(profile).out_of_fold(alpha)}
 
 
@@ -120,7 +124,7 @@ def _router(profile: Profile, choice: Choice) -> Router:
         return PredictorRouter(profile)
     if choice.router == BEST_SINGLE:
         return BestUtilityRouter(profile)
-    return _CalibratedClusters(profile, cluster_calibration(profile, choice.alpha))
+    return _CalibratedClusters(profile, choice)
 
 
 class _CalibratedClusters:
@@ -133,10 +137,11 @@ class _CalibratedClusters:
     name = CLUSTER
     needs_embeddings = True
 
-    def __init__(self, profile: Profile, curve: Platt | None) -> None:
-        self._router = ClusterRouter(profile)
+    def __init__(self, profile: Profile, choice: Choice) -> None:
+        settings = ClusterRouterSettings(neighbours=choice.nearest or 1)
+        self._router = ClusterRouter(profile, settings)
         self._predictor = profile.predictor
-        self._curve = curve
+        self._curve = cluster_calibration(profile, choice.alpha, choice.nearest or 1)
 
     def decide(self, embeddings: NDArray[np.float32] | None, context: RoutingContext) -> Decisions:
         """Decide as the cluster router does."""
@@ -152,7 +157,7 @@ class _CalibratedClusters:
         return replace(decisions, expected_score=expected)
 
 
-def cluster_calibration(profile: Profile, alpha: float) -> Platt | None:
+def cluster_calibration(profile: Profile, alpha: float, nearest: int = 1) -> Platt | None:
     """Curve from a cluster's score of the chosen pair, as log odds, to what it came to.
 
     The chosen pair's figure is the highest of several noisy ones, and so flattered; out of fold
@@ -161,7 +166,8 @@ def cluster_calibration(profile: Profile, alpha: float) -> Platt | None:
     selection, train = profile.selection, profile.train
     if selection is None or train is None:
         return None
-    own = [trial for trial in selection.trials if trial.k == selection.k and trial.nearest == 1]
+    at = (selection.k, nearest)
+    own = [trial for trial in selection.trials if (trial.k, trial.nearest) == at]
     if not own:
         return None
     pair = trial_choices(selection, own[0], alpha)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks.report import formats as f
 from tasks.report.layout import Block, Column, Commands, Document, Labelled, Note, Style, Table
+from tasks.report.selection_table import selection_blocks
 
 if TYPE_CHECKING:
     from profiles.profile import Profile
@@ -33,6 +34,7 @@ def profile_table(facts: ProfileFacts, *, cluster: int | None = None) -> Documen
     if cluster is None:
         blocks += [Note("every pair, over all questions:"), _pairs(profile, profile.k)]
         blocks += [Note("every cluster, its best pair and the runner-up:"), _clusters(profile)]
+        blocks += selection_blocks(profile)
     else:
         blocks += [Note(_cluster_caption(profile, cluster)), _pairs(profile, cluster)]
         texts = (facts.examples or {}).get(cluster, ())

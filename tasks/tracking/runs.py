@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.report import plots
+from tasks.report.selection_table import selection_metrics
 from tasks.tracking.tracker import run_status
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def profile_metrics(facts: ProfileFacts) -> Iterator[tuple[str, float]]:
             values = getattr(profile.statistics, field)[row]
             for pair, value in zip(profile.pairs, values, strict=True):
                 yield f"{metric}/{where}/{pair.pair_id}", float(value)
+    yield from selection_metrics(profile)
 
 
 def log_route(

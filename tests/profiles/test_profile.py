@@ -245,6 +245,8 @@ def same(one: object, other: object) -> bool:
         return one.dtype == other.dtype and np.array_equal(
             one, other, equal_nan=one.dtype.kind == "f"
         )
+    if isinstance(one, tuple) and hasattr(one, "_fields"):
+        return all(same(mine, theirs) for mine, theirs in zip(one, other, strict=True))
     if hasattr(one, "to_parts") and hasattr(other, "to_parts"):
         return part_digest(*one.to_parts()) == part_digest(*other.to_parts())
     if hasattr(one, "__dataclass_fields__"):

@@ -110,7 +110,8 @@ def test_clusters_are_taken_only_where_they_are_clearly_better_than_the_predicto
     harmful = choose(selection, 0.0, {"predictor": scores.argmin(axis=1)})
 
     assert ("predictor", "predictor", "cluster") == (same.router, perfect.router, harmful.router)
-    assert ["best-single", "predictor", "cluster"] == [one.router for one in harmful.estimates]
+    named = [(one.router, one.nearest) for one in harmful.estimates]
+    assert [("best-single", None), ("predictor", None), ("cluster", 1), ("cluster", 2)] == named
     assert harmful.estimates[1].gain < 0
 
 
@@ -171,7 +172,7 @@ def test_k_is_chosen_by_routing_value():
     selection = fitted(kind, scores, sweep=(2, 4, 8), choose=True, clusters=ClusterSettings(2))
 
     assert 4 == selection.k == best_k(selection)
-    assert [2, 4, 8] == [trial.k for trial in selection.trials]
+    assert [(2, 1), (4, 1), (8, 1), (4, 3)] == [(one.k, one.nearest) for one in selection.trials]
     assert "cluster (K = 4)" in choose(selection, 0.0).sentence
 
 
@@ -249,6 +250,18 @@ def test_the_doubly_robust_value_by_hand():
     values = doubly_robust(scores, np.isfinite(scores), folds, trial)
 
     np.testing.assert_allclose([1.5, 0.5, -0.5, 0.5], values[:, 0])
+
+
+def test_clusters_that_are_missing_leave_the_others_their_say():
+    # Two distinct texts' embeddings make two clusters where four were asked for.
+    kind, scores = world()
+
+    selection = fitted(kind, scores, clusters=ClusterSettings(4), embeddings=np.eye(3)[kind])
+
+    soft = selection.trials[-1]
+    assert (4, 3) == (soft.k, soft.nearest)
+    hard = trial_choices(selection, selection.trials[1], 0.0)
+    np.testing.assert_array_equal(hard, trial_choices(selection, soft, 0.0))
 
 
 def test_soft_rows_are_mixed_by_their_weights():

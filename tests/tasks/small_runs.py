@@ -110,6 +110,7 @@ class Small:
         durations: Sequence[float] = (1.0,),
         keep_train: bool = True,
         noise: float = 0.0,
+        fit_all: bool = False,
     ) -> Profile:
         """Publish a profile of two topics, 20 questions each, one cluster a topic.
 
@@ -119,6 +120,7 @@ class Small:
             failed: per pair id, how many questions failed (the first ones, at the same cost).
             durations: seconds, dealt to the questions in turn.
             noise: odd questions cost so much more, even ones so much less, as a share.
+            fit_all: fit predictor and selection too.
         """
         rows: list[dict[str, Any]] = []
         for topic in range(2):
@@ -160,8 +162,8 @@ class Small:
             settings=ProfileSettings(
                 ClusterSettings(2, n_init=3),
                 keep_train=keep_train,
-                predictor=False,
-                selection=False,
+                predictor=fit_all,
+                selection=fit_all,
             ),
         )
         publish_profile(self.root, profile)
