@@ -89,7 +89,7 @@ def _shrunk(raw: Matrix, n: NDArray[np.int64], prior_questions: float) -> Matrix
     total = told.sum()
     mean = float((told * np.nan_to_num(raw)).sum() / total) if total else float("nan")
     weight = told + prior_questions
-    pulled = np.divide(
+    pulled: Matrix = np.divide(
         told * np.nan_to_num(raw) + prior_questions * mean,
         weight,
         out=np.full(raw.shape, mean),
