@@ -21,6 +21,7 @@ from tasks.batch.equip import judge_of
 from tasks.plan.estimates import Term, sum_of
 from tasks.plan.result import NOTHING, UNKNOWN, added
 from tasks.plan.worst_case import BYTES_A_TOKEN, PLAIN_KINDS, Texts, bounds, first_call_bytes
+from tasks.profiling.evidence import KNOWN
 from tasks.profiling.expected import Amount, Basis, Expected, expected_cells, guess
 from tasks.profiling.fit import usable_outcomes
 from tasks.report.facts import Range
@@ -118,9 +119,14 @@ def price_plan(planned: PlannedProfile, ledger: Ledger) -> ProfilePlan:
     Raises:
         WarehouseError: a committed file cannot be read.
     """
-    expected = expected_cells(usable_outcomes(planned, ledger), planned.pool)
-    asked = [cell for cell in planned.saved.cells if cell.source_run is None]
-    again = [cell for cell in planned.saved.cells if cell.source_run is not None]
+    outcomes = usable_outcomes(planned, ledger)
+    expected = expected_cells(outcomes, planned.pool)
+    # Of a run that is taken up, what it has committed already is not paid for again.
+    finished = outcomes.filter(outcomes["state"] == KNOWN).select("query_id", "pair_id").rows()
+    done = set(finished)
+    left = [cell for cell in planned.saved.cells if cell.cell not in done]
+    asked = [cell for cell in left if cell.source_run is None]
+    again = [cell for cell in left if cell.source_run is not None]
     pairs = _pairs(planned, expected, asked, again)
     priced = [pair for pair in pairs if pair.cost_usd is not UNKNOWN]
     everything = _total(pairs, expected, planned, "cost")
@@ -133,11 +139,11 @@ def price_plan(planned: PlannedProfile, ledger: Ledger) -> ProfilePlan:
         source=planned.job.questions,
         questions=len(planned.queries),
         pairs_total=len(planned.pool.pairs),
-        known=planned.known,
+        known=planned.known + len(planned.saved.cells) - len(left),
         cells=len(asked),
         regraded=len(again),
         left_out=planned.left_out,
-        reasons=dict(planned.reasons),
+        reasons=dict(Counter(cell.reason for cell in left)),
         pairs=tuple(pairs),
         calls=Range(*(round(n * share) + judge.calls for n in (len(asked), calls, most))),
         judge_calls=judge.calls,

@@ -150,3 +150,12 @@ def test_a_difference_names_winners_pairs_and_prices(atlas, labelled, profiled):
 
 def test_a_version_differs_from_itself_in_nothing(atlas, profiled):
     assert "nothing differs" in atlas("profile", "diff", profiled).out
+
+
+def test_a_plan_of_a_paused_run_counts_what_is_left(atlas, labelled):
+    stopped = atlas("profile", "run", labelled, "--max-cost", "0.0009", "--chunk-size", "4")
+    plan = atlas("profile", "plan", labelled, "--chunk-size", "4", "--json").json()
+
+    assert 3 == stopped.code, stopped.err
+    assert 0 < plan["cells"] < 24
+    assert 24 == plan["cells"] + plan["known"]
