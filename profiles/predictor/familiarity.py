@@ -4,8 +4,8 @@ What is learnt about one dataset says little about another: a router that leaves
 pair on questions unlike all it was fitted on does harm. So a question is *familiar* only if it
 passes for a member of the training dataset it is nearest to, in two ways: a linear classifier gives
 that dataset as much as it gives its own members, and the question's counts (length, digits,
-options, code, scripts) lie as near to that dataset's as its own members' do. Both limits leave 1
-training question in 20 outside.
+options, code, scripts) lie as near to that dataset's as its own members' do. The counts, which tell
+a new kind of question best, leave 1 training question in 20 outside, the classifier 1 in 100.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from profiles.predictor.ridge import fit_ridge, out_of_fold
 
 Matrix = NDArray[np.float64]
 
-_OUTSIDE = 0.05
+_UNLIKE_MEMBERS = 0.01
+_FAR_COUNTS = 0.05
 _LEAST_MEMBERS = 30
 """A smaller dataset is put together with the other small ones."""
 _LEAST_JUDGED = 20
@@ -167,8 +168,8 @@ def fit_familiarity(
         scale=weight / float(np.sqrt(spread)) if spread > _ROUNDING else 0.0,
         counts=small,
         members=members,
-        least=_limits(own, nearest, indicator.shape[1], _OUTSIDE),
-        farthest=_limits(distance, nearest, indicator.shape[1], 1.0 - _OUTSIDE),
+        least=_limits(own, nearest, indicator.shape[1], _UNLIKE_MEMBERS),
+        farthest=_limits(distance, nearest, indicator.shape[1], 1.0 - _FAR_COUNTS),
     )
     familiar = (own >= familiarity.least[nearest]) & (distance <= familiarity.farthest[nearest])
     return familiarity, HeldOut(held, familiar)

@@ -104,7 +104,8 @@ def judge_gate(
     gains = np.where(moved, realised[np.arange(n), chosen] - realised[:, base], 0.0)
     seen = moved & np.isfinite(gains)
     if not seen.any():
-        return Gate(False, 0.0, needed_points / 100, 0.0, needed_points / 100, float(moved.mean()))
+        least = needed_points / 100
+        return Gate(False, 0.0, least, 0.0, least, float(moved.sum() / max(n, 1)))
     squares = np.where(seen, gains, 0.0) ** 2
     gains = _completed(gains, chosen, groups)
     # Where only some of the switched questions tell, every mean is that much less certain.

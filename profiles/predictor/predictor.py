@@ -101,6 +101,7 @@ class Predictor:
         arrays |= {
             "weights": self.ridge.weights,
             "intercept": self.ridge.intercept,
+            "centre": self.ridge.centre,
             "root": self.ridge.root,
             "calibration": np.column_stack(self.calibration),
             "oof_scores": self.oof_scores,
@@ -120,7 +121,13 @@ class Predictor:
             settings=PredictorSettings(**words["settings"]),
             features=FeatureMap.from_parts(words, arrays),
             familiarity=Familiarity.from_parts(words, arrays),
-            ridge=Ridge(arrays["weights"], arrays["intercept"], arrays["root"], int(words["rows"])),
+            ridge=Ridge(
+                arrays["weights"],
+                arrays["intercept"],
+                arrays["centre"],
+                arrays["root"],
+                int(words["rows"]),
+            ),
             calibration=Platt(np.ascontiguousarray(slope), np.ascontiguousarray(offset)),
             oof_scores=arrays["oof_scores"],
             oof_leverage=arrays["oof_leverage"],
@@ -187,6 +194,7 @@ def fit_predictor(
         ridge=Ridge(
             _spread(fitted.weights, seen),
             _spread(fitted.intercept[None], seen)[0],
+            fitted.centre,
             fitted.root.astype(np.float32),
             fitted.rows,
         ),

@@ -15,13 +15,16 @@ Matrix = NDArray[np.float64]
 class Ridge(NamedTuple):
     """A fitted ridge: estimates are x·weights + intercept.
 
-    The leverage of x is xᵀ(XᵀX + λI)⁻¹x + 1/n = |x·root|² + 1/n.
+    The leverage of x is cᵀ(CᵀC + λI)⁻¹c + 1/n = |c·root|² + 1/n, with c = x − centre and C the
+    centred training rows.
     """
 
     weights: Matrix
     """(D, P)."""
     intercept: Matrix
     """(P,)."""
+    centre: Matrix
+    """(D,)."""
     root: Matrix
     """(D, D)."""
     rows: int
@@ -33,7 +36,7 @@ class Ridge(NamedTuple):
 
     def leverage(self, features: Matrix) -> Matrix:
         """(n,) leverage: variance of an estimate in units of the noise variance."""
-        reach = features @ self.root
+        reach = (features - self.centre) @ self.root
         leverage: Matrix = np.einsum("nd,nd->n", reach, reach) + 1.0 / self.rows
         return leverage
 
@@ -91,7 +94,7 @@ def _solved(sums: _Sums, penalty: float) -> Ridge:
     half = solve_triangular(lower, sums.cross - np.outer(sums.features, mean), lower=True)
     weights = solve_triangular(lower, half, lower=True, trans="T")
     root = solve_triangular(lower, np.eye(len(lower)), lower=True).T
-    return Ridge(weights, mean - centre @ weights, root, sums.rows)
+    return Ridge(weights, mean - centre @ weights, centre, root, sums.rows)
 
 
 def fold_numbers(texts: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:

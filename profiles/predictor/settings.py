@@ -40,7 +40,7 @@ class PredictorSettings:
     membership_ridge: float = 10.0
     membership_weight: float = 1.5
     max_characters: int = 10_000
-    margin: float = 0.25
+    margin: float = 0.4
     folds: int = 5
     min_rows: int = 50
     gate_points: float = 0.25
