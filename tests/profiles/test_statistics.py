@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from profiles.errors import ProfileError
 from profiles.outcomes import OutcomeMatrices
 from profiles.statistics import (
+    LATER,
+    Statistics,
     age_weights,
     cluster_statistics,
     wilson,
@@ -199,3 +201,26 @@ def test_labels_that_do_not_fit_are_refused(labels):
 def test_an_impossible_prior_strength_is_refused(strength):
     with pytest.raises(ProfileError, match="prior strength must be 0 or more"):
         cluster_statistics(np.array([0]), 1, outcomes([[1.0]]), prior_strength=strength)
+
+
+def test_arrays_that_a_first_format_lacks_are_unknown_and_left_out():
+    stats = cluster_statistics(np.array([0, 1]), 2, outcomes([[1.0, 0.0], [0.0, 1.0]]))
+    first_format = {name: array for name, array in stats.arrays().items() if name not in LATER}
+
+    old = Statistics(**first_format, prior_strength=stats.prior_strength)
+
+    assert set(first_format) == set(old.arrays())
+    assert (3, 2) == old.score_posterior_low.shape
+    assert np.isnan(old.best_probability).all()
+
+
+def test_the_posterior_stands_beside_what_was_seen():
+    rng = np.random.default_rng(0)
+    stats = cluster_statistics(
+        np.arange(90) % 3, 3, outcomes((rng.random((90, 2)) < 0.6).astype(float))
+    )
+
+    assert (stats.score_posterior_low < stats.score_shrunk).all()
+    assert (stats.score_shrunk < stats.score_posterior_high).all()
+    np.testing.assert_allclose(1.0, stats.best_probability.sum(axis=1))
+    np.testing.assert_allclose(stats.score_mean[-1], stats.score_shrunk[-1], atol=0.02)
