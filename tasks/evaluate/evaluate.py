@@ -162,7 +162,7 @@ async def evaluate(
     pool = recorded_pool(table, concurrency=job.concurrency)
     texts = share.needs_embeddings or any(choice.needs_embeddings for choice in choices)
     with _embedder(job, wanted=texts) as embedder, _warehouse(job.keep) as root:
-        knowledge = Knowledge(table, pool, embedder, note, share)
+        knowledge = Knowledge(table, pool, embedder, note, share, choices)
         # An experiment: its runs are none of the ledger that machines share.
         keep_ledger_beside(root)
         ledger = open_ledger(root)

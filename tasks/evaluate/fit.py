@@ -62,6 +62,7 @@ class Knowledge:
         embedder: embeds the training texts; None where nobody looks at a text.
         note: told in a sentence what is being done.
         share: which of the training cells are learnt from.
+        choices: the routers that will ask, so that those of one clustering share one fit.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Knowledge:
         embedder: CachedEmbedder | None,
         note: Callable[[str], None] = lambda _text: None,
         share: Share | None = None,
+        choices: Sequence[RouterChoice] = (),
     ) -> None:
         self._table = table
         self._pool = pool
         self._embedder = embedder
         self._note = note
         self._share = share or Share()
+        self._learnt = {(one.clusters, one.choose_k) for one in choices if one.learnt}
         self._vectors: NDArray[np.float32] | None = None
         self._learnt_from: pl.DataFrame | None = None
         self._profiles: dict[ProfileSettings, Profile] = {}
@@ -93,14 +96,15 @@ class Knowledge:
             if self._profiles:
                 return next(iter(self._profiles.values()))
             clusters = ClusterSettings(k=1)
+        learnt = choice.learnt or (clusters, choice.choose_k) in self._learnt
         settings = ProfileSettings(
             clusters=clusters,
             choose_k=SWEEP if choice.choose_k else (),
-            predictor=choice.learnt,
-            selection=choice.learnt,
+            predictor=learnt,
+            selection=learnt,
         )
         if settings not in self._profiles:
-            if choice.learnt:
+            if learnt:
                 self._note("train: fitting the predictor, and every router out of fold")
             self._profiles[settings] = self._fit(settings)
         return self._profiles[settings]
