@@ -1,4 +1,8 @@
-"""Finding the answer to one item: the best pair first, the next best when a call fails."""
+"""Finding the answer to one item.
+
+One step: the best pair first, the next best when a call fails. Many steps: the pairs that the
+item's plan asks for, one after the other, then the leading answer.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from tasks.batch.item import Item, ItemResult
 from tasks.call.base import CallOrigin, ChatRequest, Message
 from tasks.call.errors import CallError, Fate, RowError
 from tasks.call.paid import Cashier, PairCalls
-from tasks.execute import execute
+from tasks.call.request_key import request_id
+from tasks.execute import Execution, execute
 from tasks.grade.base import Grade
 from tasks.grade.judge import grade_judge
+from tasks.trajectory.walk import TrajectoryPlan, Walk
 from warehouse.budget import BudgetExhaustedError
 
 if TYPE_CHECKING:
@@ -71,6 +77,8 @@ class Answerer:
         began = self._cashier.clock.monotonic()
         if item.known is not None:
             result, response = _known_answer(item), None
+        elif item.plan is not None:
+            result, response = await self._follow(item, item.plan, chunk_id, stored)
         else:
             result, response = await self._try_pairs(item, chunk_id, stored)
         if result.status == "answered" and item.query.reference is not None:
@@ -85,37 +93,100 @@ class Answerer:
         pairs = self._cashier.pool.pairs
         candidates = [c for c in item.candidates if self._cashier.open_for(pairs[c].model)]
         for index in candidates[: 1 + self._fallbacks]:
-            calls = self._calls(item, index, chunk_id, stored)
-            result.tried.append(index)
-            result.pair = index
-            try:
-                execution = await execute(
-                    item.query,
-                    pairs[index],
-                    pool=self._cashier.pool,
-                    tools=self._tools,
-                    calls=calls,
-                    seed=self._seed,
-                )
-            except BudgetExhaustedError:
-                result.status = "skipped_budget"
-                result.error_type = "budget"
-                result.error_message = "the next call could have passed the budget's cap"
+            execution = await self._ask(result, index, chunk_id, stored)
+            if execution is not None:
+                result.status, result.answer = "answered", execution.answer
+                result.error_type = result.error_message = None
+                return result, execution.response
+            if result.status != "failed":
                 return result, None
-            except CallError as error:
-                result.error_type, result.error_message = error.error_type, str(error)
-                if error.error_type == "in_doubt" and not self._cashier.resend:
-                    result.status = "in_doubt"
-                    return result, None
-                continue
-            finally:
-                result.attempts.extend(calls.attempts)
-            result.status, result.answer = "answered", execution.answer
-            result.error_type = result.error_message = None
-            return result, execution.response
         if not any(self._cashier.open_for(pairs[c].model) for c in item.candidates):
             raise ProvidersClosedError
         return result, None
+
+    async def _follow(
+        self, item: Item, plan: TrajectoryPlan, chunk_id: str, stored: Mapping[str, StoredRequest]
+    ) -> tuple[ItemResult, ChatResponse | None]:
+        """Call pair after pair as the plan's navigator says, then give the leading answer."""
+        result = ItemResult(item, "failed")
+        pairs = self._cashier.pool.pairs
+        walk = Walk(plan, self._paid(item, plan, stored))
+        result.steps = walk.steps
+        executions: dict[int, Execution] = {}
+        while True:
+            allowed = [self._cashier.open_for(pairs[index].model) for index in plan.pairs]
+            column = await walk.next(allowed)
+            if column is None:
+                break
+            step = len(walk.steps) - 1
+            execution = await self._ask(result, plan.pairs[column], chunk_id, stored, step)
+            if execution is None and result.status != "failed":
+                return result, None
+            walk.learn(column, None if execution is None else execution.answer)
+            if execution is not None:
+                executions[column] = execution
+        leader = walk.leader
+        if leader is None:
+            if not any(self._cashier.open_for(pairs[index].model) for index in plan.pairs):
+                raise ProvidersClosedError
+            return result, None
+        result.status, result.pair = "answered", plan.pairs[leader]
+        result.answer = executions[leader].answer
+        result.confidence = walk.steps[-1].confidence
+        result.error_type = result.error_message = None
+        return result, executions[leader].response
+
+    def _paid(
+        self, item: Item, plan: TrajectoryPlan, stored: Mapping[str, StoredRequest]
+    ) -> list[int]:
+        """Pairs of the plan whose requests on this item the ledger knows, first claimed first."""
+        run_id, query_id = self._cashier.run_id, item.query.query_id
+        pairs = self._cashier.pool.pairs
+        known = {}
+        for index in plan.pairs if stored else ():
+            first = request_id(run_id, query_id, pairs[index].pair_id, 0, item.round)
+            if first in stored:
+                known[first] = index
+        if len(known) < 2:
+            return list(known.values())
+        return [known[one] for one in stored if one in known]
+
+    async def _ask(
+        self,
+        result: ItemResult,
+        index: int,
+        chunk_id: str,
+        stored: Mapping[str, StoredRequest],
+        step: int = 0,
+    ) -> Execution | None:
+        """Call one pair; None where it gave no answer, and `result` says why.
+
+        The status stays `failed` where another pair may be tried.
+        """
+        item = result.item
+        calls = self._calls(item, index, chunk_id, stored)
+        result.tried.append(index)
+        result.pair = index
+        try:
+            return await execute(
+                item.query,
+                self._cashier.pool.pairs[index],
+                pool=self._cashier.pool,
+                tools=self._tools,
+                calls=calls,
+                seed=self._seed,
+            )
+        except BudgetExhaustedError:
+            result.status = "skipped_budget"
+            result.error_type = "budget"
+            result.error_message = "the next call could have passed the budget's cap"
+        except CallError as error:
+            result.error_type, result.error_message = error.error_type, str(error)
+            if error.error_type == "in_doubt" and not self._cashier.resend:
+                result.status = "in_doubt"
+        finally:
+            result.attempts.extend(row | {"step": step} if step else row for row in calls.attempts)
+        return None
 
     def _calls(
         self, item: Item, index: int, chunk_id: str, stored: Mapping[str, StoredRequest]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tasks.grade.base import Grade
 from tasks.query import Query
+
+if TYPE_CHECKING:
+    from tasks.trajectory.walk import Step, TrajectoryPlan
 
 Status = Literal[
     "answered", "failed", "in_doubt", "skipped_budget", "skipped_cancelled", "skipped_provider"
@@ -26,6 +29,7 @@ class Item:
         decision: columns of the `decisions` row, None where nothing was decided.
         cell: columns of the `outcomes` row that say which versions were asked.
         known: the `outcomes` row whose answer is only graded again; None asks the pair.
+        plan: of a multi-step row, what it follows; None for one step.
     """
 
     key: str
@@ -35,6 +39,7 @@ class Item:
     round: int = 0
     cell: Mapping[str, Any] | None = None
     known: Mapping[str, Any] | None = None
+    plan: TrajectoryPlan | None = None
 
 
 @dataclass(slots=True)
@@ -45,6 +50,9 @@ class ItemResult:
         pair: index of the pair that answered, or of the last one tried; None if none was.
         tried: pair indexes in the order they were tried.
         attempts: rows of the `attempts` table.
+        confidence: probability of the answer, where many steps led to it; 0 where none of them
+            had an answer that can be compared.
+        steps: of a multi-step row, in order; none for one step.
     """
 
     item: Item
@@ -57,6 +65,8 @@ class ItemResult:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     grade: Grade | None = None
     duration_s: float = 0.0
+    confidence: float | None = None
+    steps: list[Step] = field(default_factory=list)
 
     @property
     def finished(self) -> bool:

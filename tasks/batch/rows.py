@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tasks.batch.item import ItemResult
+from tasks.batch.step_rows import step_decisions, trajectories
 from tasks.call.attempts import PRICE_ID
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def chunk_tables(results: Sequence[ItemResult], earlier: Tables, context: RowCon
         fresh = {
             "queries": _queries(results, context),
             "decisions": _decisions(results, context),
+            "trajectories": trajectories(results, context),
             "answers": _answers(results, attempts, context),
             "grades": _grades(results, context),
         }
@@ -152,6 +154,9 @@ def _decisions(results: Sequence[ItemResult], context: RowContext) -> list[Row]:
     rows = []
     for result in results:
         decision = dict(result.item.decision or {})
+        if result.item.plan is not None:
+            rows += step_decisions(result, decision, context)
+            continue
         for rank, index in enumerate(result.tried):
             row = _stamp(context, result.item.query.query_id) | decision
             row |= {
@@ -201,7 +206,9 @@ def _answers(
                 "finish_reason": bill.finish_reason if result.status == "answered" else None,
                 "duration_s": result.duration_s,
                 "router": context.router,
+                "policy_version": (result.item.decision or {}).get("policy_version"),
                 "profile_id": context.profile_id,
+                "confidence": result.confidence,
                 "score": result.grade.score if result.grade else None,
                 "grade_status": _grade_status(result),
                 "answered_at": context.now,

@@ -104,7 +104,9 @@ def read_rows(root: Path, ledger: Ledger, run_id: str) -> RunRows:
         for table in ("answers", "attempts", "decisions", "queries")
     )
     by_query = decisions.group_by("query_id").agg(
-        pl.col("cluster_id", "is_out_of_distribution", "expected_score").sort_by("rank").first(),
+        pl.col("cluster_id", "is_out_of_distribution", "expected_score")
+        .sort_by("step", "rank")
+        .first(),
         fallback=pl.col("rank").max() > 0,
     )
     asked = (

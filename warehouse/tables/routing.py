@@ -106,6 +106,31 @@ DECISIONS = TableSchema(
     ),
 )
 
+TRAJECTORIES = TableSchema(
+    name="trajectories",
+    description="What multi-step rows did, and what was believed before each step.",
+    grain="one row per step: a call, or at the end the answer",
+    key=("run_id", "query_id", "step"),
+    columns=(
+        *identity(),
+        _QUERY_ID,
+        small("step", "Step of the trajectory, from 0.", required=True),
+        ident("pair_id", "The pair that was called, `model@@tool`; null where it answered."),
+        text(
+            "answer_key",
+            "Canonical form of what the pair answered, or of the answer given; null where the "
+            "call failed or its answer cannot be compared.",
+        ),
+        number("confidence", "Probability of the leading answer before the step; 0 without one."),
+        number("none_probability", "Probability that no answer gathered before it is right."),
+        small("supporters", "Calls that had given the leading answer.", required=True),
+        ident("strategy", "What decided: a policy's strategy, a cascade, a vote."),
+        number("price", "Points of accuracy that a unit of cost is worth; null where unpriced."),
+        moment("decided_at", "When the row was finished.", required=True),
+        version(),
+    ),
+)
+
 ATTEMPTS = TableSchema(
     name="attempts",
     description="Every provider or tool call, successful or not: the billing truth.",
@@ -238,6 +263,10 @@ ANSWERS = TableSchema(
         ident("router", "Name of the router."),
         ident("policy_version", "Version of the policy, for policy routers."),
         ident("profile_id", "The profile the router knows the pool by."),
+        number(
+            "confidence",
+            "Probability that the answer is right, as a multi-step strategy judged it.",
+        ),
         number("score", "Score in [0, 1]; null when unlabelled or unscored."),
         enum("grade_status", GRADE_STATUS, "Null when unlabelled."),
         ident("duplicate_of", "custom_id of the row with the same content that was really asked."),

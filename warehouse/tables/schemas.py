@@ -14,9 +14,17 @@ from warehouse.tables.columns import TableSchema
 from warehouse.tables.freshness import CANARIES, CANARY_OUTCOMES, DRIFT, REFRESHES
 from warehouse.tables.knowledge import CLUSTER_STATS, CLUSTERS, OUTCOMES
 from warehouse.tables.records import COMMITS, RUNS
-from warehouse.tables.routing import ANSWERS, ATTEMPTS, DEAD_LETTERS, DECISIONS, GRADES, QUERIES
+from warehouse.tables.routing import (
+    ANSWERS,
+    ATTEMPTS,
+    DEAD_LETTERS,
+    DECISIONS,
+    GRADES,
+    QUERIES,
+    TRAJECTORIES,
+)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever a column is added, removed or changes its type."""
 
 SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
@@ -25,6 +33,7 @@ SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
         for table in (
             QUERIES,
             DECISIONS,
+            TRAJECTORIES,
             ATTEMPTS,
             ANSWERS,
             GRADES,
