@@ -88,8 +88,9 @@ def measure_left_out(
     found = []
     for number, one in enumerate(_run(jobs, processes), start=1):
         found.append(one)
+        gains = ", ".join(f"{router} {gain.value:+.2f}" for router, gain in one.gains.items())
         print(
-            f"  {one.table}: without {one.dataset} ({number} of {len(jobs)}, "
+            f"  {one.table}: without {one.dataset} {gains} ({number} of {len(jobs)}, "
             f"{time.monotonic() - began:.0f} s)",
             file=sys.stderr,
             flush=True,
