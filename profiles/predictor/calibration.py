@@ -13,6 +13,7 @@ Matrix = NDArray[np.float64]
 
 _STEPS = 100
 _CLOSE = 1e-10
+_SURE = 1e-9
 
 
 class Platt(NamedTuple):
@@ -25,9 +26,23 @@ class Platt(NamedTuple):
 
     def __call__(self, estimates: Matrix) -> Matrix:
         """(n, P) probabilities of (n, P) estimates; NaN stays NaN."""
-        logits = estimates * self.slope + self.offset
-        probability: Matrix = 0.5 * (1.0 + np.tanh(0.5 * logits))
+        probability: Matrix = _sigmoid(estimates * self.slope + self.offset)
         return probability
+
+
+class ChosenCurve(NamedTuple):
+    """What the probability of a *chosen* pair comes to: logit = slope·logit(probability) + offset.
+
+    A chosen pair is the best of several estimates, and so flattered on average.
+    """
+
+    slope: float
+    offset: float
+
+    def __call__(self, probability: Matrix) -> Matrix:
+        """(n,) probabilities; NaN stays NaN."""
+        curve: Matrix = _sigmoid(self.slope * _logit(probability) + self.offset)
+        return curve
 
 
 class ReliabilityCurve(NamedTuple):
@@ -62,13 +77,36 @@ def fit_platt(estimates: Matrix, scores: Matrix, *, strength: float = 4.0) -> Pl
     return Platt(fitted[:, 0].copy(), fitted[:, 1].copy())
 
 
+def fit_chosen_curve(probability: Matrix, scores: Matrix, *, strength: float = 4.0) -> ChosenCurve:
+    """Fit the curve on (n,) out-of-fold probabilities of the pairs chosen out of fold.
+
+    It is drawn to "as predicted" (slope 1, offset 0) as if `strength` questions had shown that;
+    unknown scores are left out.
+    """
+    known = np.isfinite(probability) & np.isfinite(scores)
+    x = _logit(probability[known])
+    slope, offset = _logistic(x, scores[known], np.array([1.0, 0.0]), strength)
+    return ChosenCurve(float(slope), float(offset))
+
+
+def _sigmoid(logits: Matrix) -> Matrix:
+    share: Matrix = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return share
+
+
+def _logit(probability: Matrix) -> Matrix:
+    inside = np.clip(probability, _SURE, 1.0 - _SURE)
+    logits: Matrix = np.log(inside) - np.log1p(-inside)
+    return logits
+
+
 def _logistic(x: Matrix, y: Matrix, prior: Matrix, strength: float) -> Matrix:
     """(2,) slope and offset by Newton's method, with a Gaussian prior around `prior`."""
     design = np.column_stack([x, np.ones(len(x))])
     beta = prior.copy()
     precision = strength * np.diag([0.05, 0.25])
     for _ in range(_STEPS):
-        p = 0.5 * (1.0 + np.tanh(0.5 * (design @ beta)))
+        p = _sigmoid(design @ beta)
         gradient = design.T @ (p - y) + precision @ (beta - prior)
         hessian = (design * (p * (1 - p))[:, None]).T @ design + precision
         step = np.linalg.solve(hessian, gradient)
@@ -80,7 +118,7 @@ def _logistic(x: Matrix, y: Matrix, prior: Matrix, strength: float) -> Matrix:
     return beta
 
 
-def reliability(predicted: Matrix, score: Matrix, bins: int = 15) -> ReliabilityCurve:
+def reliability(predicted: Matrix, score: Matrix, bins: int = 10) -> ReliabilityCurve:
     """Compare (n,) predicted probabilities with (n,) scores, in `bins` bins of equal mass.
 
     Rows where either is unknown are left out; with fewer rows than bins every row is a bin.
@@ -101,7 +139,7 @@ def reliability(predicted: Matrix, score: Matrix, bins: int = 15) -> Reliability
     )
 
 
-def expected_calibration_error(predicted: Matrix, score: Matrix, bins: int = 15) -> float:
+def expected_calibration_error(predicted: Matrix, score: Matrix, bins: int = 10) -> float:
     """Mean over questions of |predicted − observed| of their bin, in [0, 1]; NaN without rows."""
     curve = reliability(predicted, score, bins)
     if not len(curve.n):

@@ -30,7 +30,7 @@ class PredictorSettings:
         seed: of the folds and the randomised decomposition.
     """
 
-    ridge: float = 100.0
+    ridge: float = 150.0
     word_features: int = 20_000
     word_min_df: int = 2
     character_features: int = 30_000

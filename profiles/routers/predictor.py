@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiles.errors import RouterError
+from profiles.predictor.calibration import ChosenCurve, fit_chosen_curve
 from profiles.predictor.guard import Gate, guarded, judge_gate
 from profiles.predictor.predictor import Predictor
 from profiles.profile import Profile, TrainingRows
@@ -79,7 +80,7 @@ class PredictorRouter:
             utility = np.tile(single, (n, 1))
             ranking = bases
         pair = ranking[:, 0]
-        expected = chosen(prediction.probability, pair)
+        expected = self._at(context.alpha).curve(chosen(prediction.probability, pair))
         return one_step(
             ranking=ranking,
             utility=utility,
@@ -127,7 +128,10 @@ class PredictorRouter:
         realised = self._utility(train.scores, spent, alpha)
         least = oof.settings.gate_points, oof.settings.gate_errors
         gate = judge_gate(pairs, base, realised, oof.groups, *least)
-        return _Held(base, pairs, gate)
+        kept = pairs if gate.open else bases
+        probability = chosen(oof.calibration(oof.oof_scores), kept)
+        curve = fit_chosen_curve(probability, chosen(train.scores, kept))
+        return _Held(base, pairs, gate, curve)
 
     def _single(self, alpha: float) -> Matrix:
         """(P,) utilities of the pairs over the whole training split."""
@@ -195,6 +199,7 @@ class _Held(NamedTuple):
     base: int
     chosen: NDArray[np.int64]
     gate: Gate
+    curve: ChosenCurve
 
 
 def _verdict(gate: Gate, alpha: float) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from profiles.predictor.calibration import (
     expected_calibration_error,
+    fit_chosen_curve,
     fit_platt,
     reliability,
 )
@@ -106,3 +107,23 @@ def test_honest_probabilities_have_a_small_error_and_boasts_a_large_one():
 
     assert expected_calibration_error(truth, score) < 0.02
     assert expected_calibration_error(np.clip(truth + 0.2, 0, 1), score) > 0.12
+
+
+def test_the_best_of_several_guesses_is_brought_down_to_what_it_came_to():
+    rng = np.random.default_rng(0)
+    guesses = np.clip(0.6 + 0.1 * rng.normal(size=(8000, 5)), 0.01, 0.99)
+    boast = guesses.max(axis=1)
+    score = (rng.random(8000) < 0.6).astype(float)
+
+    honest = fit_chosen_curve(boast, score)(boast)
+
+    assert boast.mean() > 0.7
+    assert pytest.approx(score.mean(), abs=0.002) == honest.mean()
+    assert expected_calibration_error(honest, score) < 0.02
+
+
+def test_with_nothing_known_a_probability_stays_as_it_is():
+    curve = fit_chosen_curve(np.array([0.4, np.nan]), np.array([np.nan, 1.0]))
+
+    assert pytest.approx([0.0, 0.3, 1.0], abs=1e-6) == curve(np.array([0.0, 0.3, 1.0]))
+    assert np.isnan(curve(np.array([np.nan]))[0])
