@@ -245,7 +245,7 @@ class EvaluateSettings(HomeSettings):
     identity_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "routers", "alpha", "clusters", "seed", "kmeans_seed", "encoder", "encoder_dtype",
-            "cells", "sampler", "leave_out",
+            "cells", "sampler", "leave_out", "max_calls", "max_cost_per_query_usd",
         }
     )  # fmt: skip
     resolved_fields: ClassVar[frozenset[str]] = frozenset({"directory"})
@@ -269,6 +269,10 @@ class EvaluateSettings(HomeSettings):
     """Which cells: where they decide most, whole questions, or single cells, both at random."""
     leave_out: str | None = Field(default=None, min_length=1)
     """Dataset to learn nothing from; all its rows are scored as split `left_out`."""
+    max_calls: float | None = Field(default=None, gt=0)
+    """Mean calls a question; multi-step routers choose their price on train to keep within."""
+    max_cost_per_query_usd: Decimal | None = Field(default=None, gt=0)
+    """Mean dollars a question; multi-step routers choose their price on train to keep within."""
     seed: int = Field(default=0, ge=0)
     """Seed of random draws, of the product's KMeans, and of the sampler."""
     kmeans_seed: int = Field(default=42, ge=0, lt=2**32)

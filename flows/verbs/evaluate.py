@@ -33,6 +33,11 @@ def evaluate(settings: EvaluateSettings, json: AsJson = False, figure: Figure = 
     dataset-best, oracle, cheapest, fixed:PAIR, knn[:k], cluster-plain[+ADDITION...][@K] with
     additions shrink, nmin, ood, kmeans, raw, per_cluster.
 
+    Multi-step routers, fitted on the recorded answers of split train: majority, cascade, policy,
+    policy-ppo, hybrid. --max-calls 2 or --max-cost-per-query 0.001 is the budget, a mean over
+    questions, at which their price is chosen on train; without one a call of the dearest pair must
+    earn one point of accuracy. calls and cost_usd are what was realised.
+
     --cells 0.25 learns from that share of the training cells, --leave-out DATASET from no row of
     a dataset, which is then scored whole as split left_out; both change what is learnt alone.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,15 +18,19 @@ from tasks.batch.backlog_source import BacklogSource
 from tasks.batch.run import run_batch
 from tasks.batch.spec import BatchSettings, WrapChunk
 from tasks.batch.stop import StopFlag
+from tasks.batch.trajectory_source import TrajectorySource
 from tasks.read import stage_queries
 from tasks.route import run_name
+from tasks.trajectory.navigator import Navigator
 from tasks.version import code_version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from profiles.policies.guide import Guide
     from profiles.pool import Pool
     from profiles.routers.base import Router
+    from tasks.batch.item import ItemSource
     from tasks.batch.spec import Equipment, RunReport
     from tasks.evaluate.router_names import RouterChoice
     from tasks.evaluate.table import OutcomeTable
@@ -174,6 +178,75 @@ async def route_split(
         timer=time.perf_counter,
     )
     settings = _settings(backlog, choice, profile_id, site)
+    report = await _run(settings, source, backlog, choice, site)
+    return Routed(settings.run_id, _decisions_per_s(source), _rows_per_s(report))
+
+
+async def route_steps(
+    backlog: SplitBacklog,
+    choice: RouterChoice,
+    guide: Guide,
+    *,
+    profile_id: str,
+    graders: Mapping[str, str | None],
+    site: Site,
+) -> Routed:
+    """Route a split's questions in many steps; a run of the same configuration is taken up.
+
+    Args:
+        backlog: the staged questions.
+        choice: how the router was asked for; names the run.
+        guide: decides every step.
+        profile_id: what the guide learnt from.
+        graders: grader by query id, which says what kind of answer a question wants.
+        site: what it is routed with.
+
+    Raises:
+        EvaluationStoppedError: it was stopped by hand.
+        WarehouseError: files or ledger cannot be used.
+    """
+    navigator = Navigator(guide, timer=time.perf_counter)
+    source = TrajectorySource(
+        folder=backlog.folder,
+        chunks=backlog.staged.chunks,
+        pool=site.pool,
+        navigator=navigator,
+        embed=site.embed,
+        router=choice.name,
+        profile_id=profile_id,
+        alpha=site.alpha,
+        grader=lambda query: graders.get(query.query_id),
+    )
+    strategy = guide.strategy
+    settings = _settings(
+        backlog,
+        choice,
+        profile_id,
+        site,
+        {
+            "policy": guide.policy_id,
+            "pairs": list(guide.pairs),
+            "price": guide.price,
+            "strategy": [strategy.name, *(getattr(strategy, name, None) for name in _RULES)],
+        },
+    )
+    report = await _run(settings, source, backlog, choice, site)
+    rows = report.unique_rows - report.resumed
+    speed = rows / navigator.deciding_s if rows and navigator.deciding_s else None
+    return Routed(settings.run_id, speed, _rows_per_s(report))
+
+
+_RULES = ("order", "agree", "threshold", "fixed")
+"""What tells two strategies of a name apart beside the price."""
+
+
+async def _run(
+    settings: BatchSettings,
+    source: ItemSource,
+    backlog: SplitBacklog,
+    choice: RouterChoice,
+    site: Site,
+) -> RunReport:
     report = await run_batch(
         settings,
         ledger=site.ledger,
@@ -188,11 +261,15 @@ async def route_split(
             f"stopped by hand while router {choice.name!r} routed split {backlog.split!r}; "
             "with --keep FOLDER the same command goes on where it stands"
         )
-    return Routed(settings.run_id, _decisions_per_s(source), _rows_per_s(report))
+    return report
 
 
 def _settings(
-    backlog: SplitBacklog, choice: RouterChoice, profile_id: str, site: Site
+    backlog: SplitBacklog,
+    choice: RouterChoice,
+    profile_id: str,
+    site: Site,
+    steps: Mapping[str, Any] | None = None,
 ) -> BatchSettings:
     identity = {
         "kind": "evaluate",
@@ -204,6 +281,7 @@ def _settings(
         "seed": site.seed,
         "chunk_size": backlog.staged.chunk_size,
         "prompts": prompt_version(),
+        **(steps or {}),
     }
     return BatchSettings(
         root=site.root,

@@ -15,13 +15,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from profiles.profile import DEFAULT_K, k_of
 from tasks.batch.equip import equipment
 from tasks.batch.stop import StopFlag
-from tasks.evaluate.backlog import Site, SplitBacklog, route_split, stage_split
+from tasks.evaluate.backlog import Site, SplitBacklog, route_split, route_steps, stage_split
 from tasks.evaluate.fit import Knowledge, Share
 from tasks.evaluate.measure import (
     Measured,
@@ -32,6 +33,7 @@ from tasks.evaluate.measure import (
     read_back,
     realised,
 )
+from tasks.evaluate.multi_step import MultiStep, QueryBudget
 from tasks.evaluate.router_names import (
     BASELINE,
     DEFAULT_ROUTERS,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from tasks.batch.spec import WrapChunk
     from tasks.embedder import CachedEmbedder
     from tasks.evaluate.backlog import Routed
+    from tasks.learn.fit_policy import PolicySettings
     from tasks.report.facts import EvaluationFacts
 
 _DRAW = "random (one draw)"
@@ -70,6 +73,9 @@ class EvaluateJob:
         leave_out: a dataset nothing is learnt from; all its rows are split `left_out`.
         keep: warehouse of the routed backlogs; None is a folder that is removed at the end.
         draws: of the bootstrap behind every interval.
+        max_calls: mean calls a question at which multi-step routers choose their price on train;
+            None is no such budget. `max_cost_per_query_usd`: mean dollars, likewise.
+        training: how multi-step routers are fitted; the defaults where None.
     """
 
     directory: Path
@@ -88,6 +94,9 @@ class EvaluateJob:
     chunk_size: int = 500
     concurrency: int = 1024
     draws: int = 5000
+    max_calls: float | None = None
+    max_cost_per_query_usd: Decimal | None = None
+    training: PolicySettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +157,7 @@ async def evaluate(
 
     Raises:
         RecordedTableError: the table cannot be used, or a chosen outcome was never recorded.
+        NoAnswersError: a multi-step router on a table without answers.
         RouterError, ProfileError, EmbeddingError: a router cannot be had or fitted.
         EvaluationStoppedError: it was stopped by hand.
         WarehouseError: a folder cannot be written.
@@ -163,6 +173,8 @@ async def evaluate(
     texts = share.needs_embeddings or any(choice.needs_embeddings for choice in choices)
     with _embedder(job, wanted=texts) as embedder, _warehouse(job.keep) as root:
         knowledge = Knowledge(table, pool, embedder, note, share, choices)
+        budget = QueryBudget(job.max_calls, job.max_cost_per_query_usd)
+        steps = MultiStep(table, knowledge, budget, settings=job.training, seed=job.seed, note=note)
         # An experiment: its runs are none of the ledger that machines share.
         keep_ledger_beside(root)
         ledger = open_ledger(root)
@@ -187,7 +199,7 @@ async def evaluate(
                     if any(choice.needs_embeddings for choice in choices):
                         knowledge.embed_split(split)
                     backlog = stage_split(table, split, root, chunk_size=job.chunk_size)
-                    results += await _compare(job, site, knowledge, backlog, choices, note)
+                    results += await _compare(job, site, knowledge, steps, backlog, choices, note)
         finally:
             ledger.close()
         fingerprint = None if embedder is None else embedder.fingerprint
@@ -199,6 +211,7 @@ async def _compare(
     job: EvaluateJob,
     site: Site,
     knowledge: Knowledge,
+    steps: MultiStep,
     backlog: SplitBacklog,
     choices: tuple[RouterChoice, ...],
     note: Callable[[str], None],
@@ -213,6 +226,19 @@ async def _compare(
     for choice in choices:
         name = choice.name
         note(f"{backlog.split}: {len(backlog.place):,} questions through {name}")
+        if choice.multi_step:
+            guided = steps.guided(choice)
+            taken[name] = guided.resolved
+            routed[name] = await route_steps(
+                backlog,
+                choice,
+                guided.guide,
+                profile_id=guided.profile.profile_id,
+                graders=steps.grader_of(),
+                site=site,
+            )
+            measured[name] = read_back(site.root, backlog, routed[name].run_id)
+            continue
         profile = knowledge.profile(choice)
         router = choice.build(profile)
         taken[name] = _resolved(choice, router, profile, job.alpha)

@@ -48,7 +48,8 @@ class Measured(NamedTuple):
     Attributes:
         scores: (n,) NaN where unscored.
         bill: what they cost.
-        expected: (n,) scores the router expected, NaN where it said nothing.
+        expected: (n,) scores the router expected, NaN where it said nothing; of a multi-step
+            router its confidence in the answer.
     """
 
     scores: NDArray[np.float64]
@@ -143,7 +144,9 @@ def read_back(root: Path, backlog: SplitBacklog, run_id: str) -> Measured:
 
     from warehouse.query import answers, attempts, committed
 
-    columns = ("query_id", "status", "pair_id", "score", "cost_usd", "error_message")
+    columns = (
+        "query_id", "status", "pair_id", "score", "cost_usd", "error_message", "confidence",
+    )  # fmt: skip
     rows = answers(root, run_id).select(columns).collect()
     lost = rows.filter(pl.col("status") != "answered")
     if len(lost) or len(rows) != len(backlog.place):
@@ -154,7 +157,15 @@ def read_back(root: Path, backlog: SplitBacklog, run_id: str) -> Measured:
         .collect()
         .item()
     )
-    decisions = committed(root, "decisions", run_id).select("query_id", "expected_score").collect()
+    decisions = (
+        committed(root, "decisions", run_id)
+        .filter((pl.col("step") == 0) & (pl.col("rank") == 0))
+        .select("query_id", "expected_score")
+        .collect()
+    )
+    # After many steps the router knows more than it expected of the first call.
+    confidence = _in_order(rows, "confidence", backlog)
+    expected = _in_order(decisions, "expected_score", backlog)
     priced = rows.get_column("cost_usd").drop_nulls()
     total = sum(priced, Decimal(0))
     return Measured(
@@ -165,7 +176,7 @@ def read_back(root: Path, backlog: SplitBacklog, run_id: str) -> Measured:
             calls=int(calls) / len(rows),
             pairs=rows.get_column("pair_id").n_unique(),
         ),
-        _in_order(decisions, "expected_score", backlog),
+        np.where(np.isnan(confidence), expected, confidence),
     )
 
 

@@ -4,7 +4,10 @@
     auto[@K]  predictor[@K]
     cluster[+<cost scale>][@K]
     cluster-plain[+<addition>…][@K]
+    majority  cascade  policy  policy-ppo  hybrid
 
+The last line takes many steps: a pair is called, its answer is looked at, another is called where
+that pays (`tasks.evaluate.multi_step`).
 `auto` and `predictor` decide from the profile that `atlas profile run` would make: K chosen by
 held-out routing value of the training rows, unless one is given.
 `cluster-plain` is the paper's print on scikit-learn's `KMeans(K, n_init=10, random_state=42)`.
@@ -56,7 +59,11 @@ AUTO: Literal["auto"] = "auto"
 
 _SIMPLE = ("random", "best-single", "dataset-best", "oracle", "cheapest")
 _LEARNT = ("auto", "predictor")
-_KINDS = (*_LEARNT, *_SIMPLE, "knn", "cluster-plain", "cluster")
+MAJORITY = "majority"
+POLICIES = ("cascade", "policy", "policy-ppo", "hybrid")
+"""Multi-step routers that are fitted on recorded answers."""
+MULTI_STEP = (MAJORITY, *POLICIES)
+_KINDS = (*_LEARNT, *_SIMPLE, *MULTI_STEP, "knn", "cluster-plain", "cluster")
 _LEARNT_AT = re.compile(r"(?P<kind>auto|predictor)(?P<at>(@.*)?)")
 _CLUSTERED = re.compile(r"(?P<kind>cluster-plain|cluster)(?P<plus>(\+[^@]*)?)(?P<at>(@.*)?)")
 _MOST_CLUSTERS = 10_000
@@ -88,7 +95,12 @@ class RouterChoice:
     @property
     def learnt(self) -> bool:
         """Whether it needs a profile with predictor and out-of-fold estimates."""
-        return self.kind in _LEARNT
+        return self.kind in (*_LEARNT, *POLICIES)
+
+    @property
+    def multi_step(self) -> bool:
+        """Whether it may call several pairs; `tasks.evaluate.multi_step` builds it, not `build`."""
+        return self.kind in MULTI_STEP
 
     @property
     def told(self) -> str:
@@ -146,7 +158,9 @@ def plain_clusters(k: int, seed: int = 42) -> ClusterSettings:
 
 def _read(name: str, clusters: int | Literal["auto"], seed: int, kmeans_seed: int) -> RouterChoice:
     kind, _, detail = name.partition(":")
-    if kind in _SIMPLE and ":" not in name:
+    if name in POLICIES:
+        return RouterChoice(name, name, ClusterSettings(DEFAULT_K, seed=seed), choose_k=True)
+    if kind in (*_SIMPLE, MAJORITY) and ":" not in name:
         return RouterChoice(name, kind)
     if kind == "fixed" and detail:
         return RouterChoice(name, kind)
@@ -161,7 +175,7 @@ def _read(name: str, clusters: int | Literal["auto"], seed: int, kmeans_seed: in
     if match is None:
         close = did_you_mean(name, _KINDS)
         others = ("fixed:<pair_id>", "knn[:k]", "cluster-plain", "cluster")
-        known = ", ".join((*_LEARNT, *_SIMPLE, *others))
+        known = ", ".join((*_LEARNT, *_SIMPLE, *MULTI_STEP, *others))
         raise RouterNameError(f"there is no router {name!r}{close}; routers are {known}")
     k = _clusters_of(name, match["at"], clusters)
     additions = match["plus"].split("+")[1:]

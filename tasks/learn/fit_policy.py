@@ -8,10 +8,10 @@ fold as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -71,6 +71,14 @@ class PolicySettings:
     seed: int = 0
 
 
+class Crossed(NamedTuple):
+    """One fold of the cross-fitting."""
+
+    held: NDArray[np.int64]
+    """Training questions that the network was not trained on."""
+    network: PolicyNetwork
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A policy with what it was fitted on."""
@@ -79,6 +87,8 @@ class Fitted:
     recorded: RecordedAnswers
     environment: Environment
     """Of the training questions, observed out of fold."""
+    crossed: tuple[Crossed, ...] = ()
+    """The networks behind the guard; none without folds."""
 
 
 def fit_policy(
@@ -119,7 +129,8 @@ def fit_policy(
         train_networks(environment, settings, settings.seed + number)
         for number in range(settings.networks)
     )
-    points = _points(environment, settings, networks, prices, say)
+    crossed = tuple(_cross_fit(environment, settings, say))
+    points = _points(environment, settings, networks, crossed, prices)
     policy = Policy(
         profile_id=profile.profile_id,
         pool_fingerprint=profile.pool_fingerprint,
@@ -135,7 +146,7 @@ def fit_policy(
         networks=networks,
         points=points,
     )
-    return Fitted(policy, recorded, environment)
+    return Fitted(policy, recorded, environment, crossed)
 
 
 def components_of(profile: Profile, settings: PolicySettings):  # type: ignore[no-untyped-def]  # noqa: ANN201
@@ -207,17 +218,16 @@ def _points(
     environment: Environment,
     settings: PolicySettings,
     networks: tuple[PolicyNetwork, ...],
+    crossed: tuple[Crossed, ...],
     prices: NDArray[np.float64],
-    say: Say,
 ) -> tuple[PricePoint, ...]:
     """The guarded choice along the price grid."""
     recorded = environment.recorded
     rows = np.arange(len(recorded))
     costs = recorded.costs.mean(axis=0)
-    crossed = _cross_fitted(environment, settings, prices, say) if settings.folds else None
-    cascades = _cascades(environment, settings.cascade_pairs)
+    cascades = play_cascades(environment, settings.cascade_pairs)
     points = []
-    for number, price in enumerate(prices.tolist()):
+    for price in prices.tolist():
         best = int((recorded.accuracy - price * costs).argmax())
         order = max(cascades, key=lambda name: cascades[name].utility(price))
         played: list[tuple[str, Played]] = [
@@ -225,10 +235,10 @@ def _points(
             (PREDICTOR, play_strategy(environment, rows, CallOnce(costs, price))),
             (CASCADE, cascades[order]),
         ]
-        if crossed is not None:
-            played.append((POLICY, crossed[number]))
+        if crossed:
+            played.append((POLICY, play_crossed(environment, crossed, price)))
         name, chosen = guard(played, price)
-        if crossed is None:
+        if not crossed:
             name = POLICY
             chosen = play_strategy(environment, rows, learnt(recorded, networks, price))
         points.append(
@@ -260,30 +270,39 @@ def guard(played: list[tuple[str, Played]], price: float) -> tuple[str, Played]:
     return name, best
 
 
-def _cross_fitted(
-    environment: Environment, settings: PolicySettings, prices: NDArray[np.float64], say: Say
-) -> list[Played]:
-    """Per price, what networks do on questions that they were not trained on."""
-    from tasks.learn.rollout import Played
-
+def _cross_fit(environment: Environment, settings: PolicySettings, say: Say) -> Iterator[Crossed]:
+    """Networks, each trained without one fold of the questions."""
     recorded, lattice = environment.recorded, environment.lattice
-    n = len(recorded)
-    fold = np.random.default_rng((settings.seed, 1)).permutation(n) % settings.folds
-    columns = [[np.zeros(n) for _ in range(4)] for _ in prices]
+    if not settings.folds:
+        return
+    fold = np.random.default_rng((settings.seed, 1)).permutation(len(recorded)) % settings.folds
     for number in range(settings.folds):
         say(f"guard: fold {number + 1} of {settings.folds}")
         kept = np.flatnonzero(fold != number)
-        held = np.flatnonzero(fold == number)
         part = Environment(recorded.rows(kept), lattice, _some(environment.observations, kept))
         network = train_networks(part, settings, settings.seed + 1000 + number)
-        for place, price in enumerate(prices.tolist()):
-            played = play_strategy(environment, held, learnt(recorded, (network,), price))
-            for target, values in zip(columns[place], played, strict=True):
-                target[held] = values
-    return [
-        Played(score, cost, calls, leader.astype(np.int64))
-        for score, cost, calls, leader in (columns)
-    ]
+        yield Crossed(np.flatnonzero(fold == number), network)
+
+
+def play_crossed(environment: Environment, crossed: tuple[Crossed, ...], price: float) -> Played:
+    """What networks do at a price on questions that they were not trained on.
+
+    Args:
+        environment: of the training questions.
+        crossed: one or more folds, which hold every question once.
+        price: of a unit of cost.
+    """
+    from tasks.learn.rollout import Played
+
+    n = len(environment.recorded)
+    score, cost, calls = np.zeros(n), np.zeros(n), np.zeros(n)
+    leader = np.zeros(n, np.int64)
+    for held, network in crossed:
+        strategy = learnt(environment.recorded, (network,), price)
+        played = play_strategy(environment, held, strategy)
+        for target, values in zip((score, cost, calls, leader), played, strict=True):
+            target[held] = values
+    return Played(score, cost, calls, leader)
 
 
 def _some(observations: Observations, rows: NDArray[np.int64]) -> Observations:
@@ -292,7 +311,7 @@ def _some(observations: Observations, rows: NDArray[np.int64]) -> Observations:
     )
 
 
-def _cascades(
+def play_cascades(
     environment: Environment, longest: int
 ) -> dict[tuple[tuple[int, ...], int, float], Played]:
     """Every cascade of two or three pairs that stops when two agree or at a confidence."""

@@ -1,0 +1,289 @@
+"""Multi-step routers of an evaluation: fitted on `train`, their price chosen there by a budget.
+
+The profile that `auto` decides from, and the answers that were recorded of its questions, are what
+a policy is fitted on. One fit serves `cascade`, `policy` and `hybrid`; `policy-ppo` is another.
+A budget is a mean over questions. The price is the smallest of a fine grid at which the strategy,
+played on training questions that its networks were not trained on, keeps within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tasks.call.recorded import RecordedTableError
+from tasks.evaluate.measure import Resolved
+from tasks.evaluate.router_names import MAJORITY
+from tasks.evaluate.table import TRAIN
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from profiles.policies.guide import Guide
+    from profiles.policies.strategies import Strategy
+    from profiles.profile import Profile
+    from tasks.evaluate.fit import Knowledge
+    from tasks.evaluate.router_names import RouterChoice
+    from tasks.evaluate.table import OutcomeTable
+    from tasks.learn.fit_policy import Fitted, PolicySettings
+    from tasks.learn.rollout import Played
+
+DEFAULT_PRICE = 0.01
+"""Without a budget: a call of the dearest pair must earn one point of accuracy."""
+VOTERS = 3
+"""Pairs that `majority` asks, the best by training accuracy."""
+_PRICES = 40
+"""Prices of the grid that a budget is looked for on."""
+
+
+class NoAnswersError(RecordedTableError):
+    """The table records no answers, which multi-step routers compare."""
+
+
+class BudgetError(RecordedTableError):
+    """A budget in dollars, and no dollars in the table."""
+
+
+class Guided(NamedTuple):
+    """A multi-step router, ready to route."""
+
+    guide: Guide
+    profile: Profile
+    resolved: Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class QueryBudget:
+    """What a question may take on average; None is no limit.
+
+    Attributes:
+        max_calls: calls.
+        max_cost_usd: dollars.
+    """
+
+    max_calls: float | None = None
+    max_cost_usd: Decimal | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any limit."""
+        return self.max_calls is not None or self.max_cost_usd is not None
+
+    def load(self, calls: float, cost_usd: float) -> float:
+        """How much of the budget that takes; above 1 it is passed."""
+        shares = [0.0]
+        if self.max_calls is not None:
+            shares.append(calls / self.max_calls)
+        if self.max_cost_usd is not None:
+            shares.append(cost_usd / float(self.max_cost_usd) if self.max_cost_usd else np.inf)
+        return max(shares)
+
+    def __str__(self) -> str:
+        """Such as `2 calls and $0.001 a question`."""
+        parts = []
+        if self.max_calls is not None:
+            parts.append(f"{self.max_calls:g} calls")
+        if self.max_cost_usd is not None:
+            parts.append(f"${self.max_cost_usd}")
+        return f"{' and '.join(parts)} a question"
+
+
+class MultiStep:
+    """Multi-step routers of one table, each fitted when it is first asked for.
+
+    Args:
+        table: recorded outcomes; training rows alone are learnt from.
+        knowledge: profiles of them.
+        budget: at which prices are chosen.
+        settings: of the fit; the defaults where None.
+        seed: of the fit.
+        note: told in a sentence what is being done.
+    """
+
+    def __init__(
+        self,
+        table: OutcomeTable,
+        knowledge: Knowledge,
+        budget: QueryBudget,
+        *,
+        settings: PolicySettings | None = None,
+        seed: int = 0,
+        note: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self._table = table
+        self._knowledge = knowledge
+        self._budget = budget
+        self._settings = settings
+        self._seed = seed
+        self._note = note
+        self._fits: dict[str, Fitted] = {}
+        self._guided: dict[str, Guided] = {}
+
+    def guided(self, choice: RouterChoice) -> Guided:
+        """The router that was asked for.
+
+        Raises:
+            NoAnswersError: no training outcome has an answer that can be compared.
+            BudgetError: the budget is in dollars and no cost is recorded.
+            ProfileError: the training rows are too few to learn a policy from.
+        """
+        if choice.name not in self._guided:
+            profile = self._knowledge.profile(choice)
+            make = self._majority if choice.kind == MAJORITY else self._policy
+            self._guided[choice.name] = make(choice, profile)
+        return self._guided[choice.name]
+
+    def grader_of(self) -> dict[str, str | None]:
+        """The grader of every question of the table, by its id; empty where none is named."""
+        queries = self._table.queries
+        if "grader" not in queries.columns:
+            return {}
+        return dict(queries.select("query_id", "grader").iter_rows())
+
+    def _keys(self, choice: RouterChoice, profile: Profile) -> NDArray[np.int64]:
+        """(n, P) answer keys of the profile's training rows."""
+        from tasks.grade.answer_key import answer_key
+        from tasks.learn.recorded import code_keys
+
+        assert profile.train is not None
+        row = {query_id: number for number, query_id in enumerate(profile.train.query_ids)}
+        column = profile.index()
+        graders = self.grader_of()
+        keys: list[list[str | None]] = [[None] * len(column) for _ in row]
+        cells = self._knowledge.outcomes.select("query_id", "model", "tool", "answer")
+        for query_id, model, tool, answer in cells.iter_rows():
+            if query_id in row:
+                key = answer_key(answer, graders.get(query_id))
+                keys[row[query_id]][column[f"{model}@@{tool}"]] = key
+        coded = code_keys(keys)
+        if (coded < 0).all():
+            raise NoAnswersError(
+                f"{self._table.directory} records no answers of split {TRAIN!r} that can be "
+                f"compared, and router {choice.name!r} decides by comparing answers; "
+                "leave it out, or record the column 'answer'"
+            )
+        return coded
+
+    def _majority(self, choice: RouterChoice, profile: Profile) -> Guided:
+        from profiles.policies.guide import majority_guide
+
+        self._keys(choice, profile)
+        best = np.argsort(-np.nan_to_num(profile.train_micro), kind="stable").tolist()
+        voters = best[:VOTERS]
+        guide = majority_guide(profile, voters)
+        self._check_dollars(guide.costs_usd)
+        while self._budget.given and len(voters) > 1:
+            if self._budget.load(len(voters), float(guide.costs_usd.sum())) <= 1:
+                break
+            voters = voters[:-1]
+            guide = majority_guide(profile, voters)
+        load = self._budget.load(len(voters), float(guide.costs_usd.sum()))
+        names = ", ".join(profile.pairs[column].pair_id for column in voters)
+        return Guided(
+            guide, profile, Resolved(MAJORITY, None, f"plain vote of {names}{self._beyond(load)}")
+        )
+
+    def _policy(self, choice: RouterChoice, profile: Profile) -> Guided:
+        from profiles.policies.guide import policy_guide, strategy_guide
+
+        fitted = self._fit(choice, profile)
+        self._check_dollars(fitted.policy.costs * fitted.policy.cost_unit_usd)
+        if choice.kind == "cascade":
+            strategy, price, why = self._cascade(fitted)
+            guide = strategy_guide(fitted.policy, profile, strategy, "cascade", price)
+            return Guided(guide, profile, Resolved("cascade", None, why))
+        name = "hybrid" if choice.kind == "hybrid" else "policy"
+        price, why = self._price(fitted, name)
+        guide = policy_guide(fitted.policy, profile, name, price)
+        return Guided(guide, profile, Resolved(guide.strategy.name, None, why))
+
+    def _fit(self, choice: RouterChoice, profile: Profile) -> Fitted:
+        from tasks.learn.fit_policy import PolicySettings, fit_policy
+
+        estimator = "ppo" if choice.kind == "policy-ppo" else "exact"
+        if estimator not in self._fits:
+            keys = self._keys(choice, profile)
+            settings = self._settings or PolicySettings()
+            self._fits[estimator] = fit_policy(
+                profile,
+                keys,
+                replace(settings, estimator=estimator, seed=self._seed),
+                say=lambda text: self._note(f"train: {text}"),
+            )
+        return self._fits[estimator]
+
+    def _price(self, fitted: Fitted, name: str) -> tuple[float, str]:
+        """The price, and why that one."""
+        from tasks.learn.training import price_grid
+
+        if not self._budget.given:
+            return DEFAULT_PRICE, f"price {DEFAULT_PRICE:g} a unit of cost, the default"
+        loads: list[tuple[float, float]] = []
+        for price in price_grid(count=_PRICES).tolist():
+            loads.append((self._load(fitted, _held_out(fitted, name, price)), price))
+            if loads[-1][0] <= 1:
+                break
+        load, price = min(loads)
+        return price, f"price {price:.4g} a unit of cost{self._beyond(load)}"
+
+    def _cascade(self, fitted: Fitted) -> tuple[Strategy, float | None, str]:
+        """The best cascade on train, its price where it was chosen by one, and why."""
+        from profiles.policies.strategies import Cascade
+        from tasks.learn.fit_policy import PolicySettings, play_cascades
+
+        longest = (self._settings or PolicySettings()).cascade_pairs
+        played = play_cascades(fitted.environment, longest)
+        if not self._budget.given:
+            order, agree, threshold = max(
+                played, key=lambda one: played[one].utility(DEFAULT_PRICE)
+            )
+            why = f"best at price {DEFAULT_PRICE:g} a unit of cost, the default"
+            price: float | None = DEFAULT_PRICE
+        else:
+            loads = {name: self._load(fitted, one) for name, one in played.items()}
+            within = [name for name, load in loads.items() if load <= 1]
+            best = max(within, key=lambda name: float(played[name].score.mean()), default=None)
+            order, agree, threshold = chosen = best or min(loads, key=lambda name: loads[name])
+            why = f"best on train{self._beyond(loads[chosen])}"
+            price = None
+        stop = f"{agree} agree" if agree else f"confidence is {threshold:g}"
+        if not agree and threshold > 1:
+            stop = "all were asked"
+        names = ", ".join(fitted.policy.pairs[column] for column in order)
+        return Cascade(order, agree, threshold), price, f"{names} until {stop}; {why}"
+
+    def _load(self, fitted: Fitted, played: Played) -> float:
+        dollars = float(played.cost.mean()) * fitted.policy.cost_unit_usd
+        return self._budget.load(float(played.calls.mean()), dollars)
+
+    def _beyond(self, load: float) -> str:
+        if not self._budget.given:
+            return ""
+        if load <= 1:
+            return f", within {self._budget} on train"
+        return f", the least it can take; on train {load:.2f} times the budget of {self._budget}"
+
+    def _check_dollars(self, costs_usd: NDArray[np.float64]) -> None:
+        if self._budget.max_cost_usd is not None and not np.isfinite(costs_usd).all():
+            raise BudgetError(
+                f"{self._table.directory} records no cost of some pairs, so a budget in dollars "
+                "cannot be kept; give the budget in calls"
+            )
+
+
+def _held_out(fitted: Fitted, name: str, price: float) -> Played:
+    """What a strategy does on training questions that its networks were not trained on."""
+    from profiles.policies.policy import POLICY
+    from tasks.learn.fit_policy import play_crossed
+    from tasks.learn.live import play_strategy
+
+    policy, environment = fitted.policy, fitted.environment
+    kind = policy.point(price).strategy if name == "hybrid" else name
+    if kind == POLICY and fitted.crossed:
+        return play_crossed(environment, fitted.crossed, price)
+    rows = np.arange(len(environment.recorded))
+    return play_strategy(environment, rows, policy.strategy(kind, price))
