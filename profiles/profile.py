@@ -139,6 +139,10 @@ class Profile:
     selection: Deferred[Selection] = Deferred()  # noqa: RUF009
     correlation: Deferred[PairCorrelation] = Deferred()  # noqa: RUF009
 
+    def __repr__(self) -> str:
+        """Its id and size: the arrays of a profile would fill pages, and cost seconds to print."""
+        return f"Profile({self.profile_id!r}, {len(self.pairs)} pairs, {self.k} clusters)"
+
     @property
     def k(self) -> int:
         """Number of clusters."""
