@@ -35,3 +35,21 @@ def additive_fill(scores: Matrix, *, strength: float = 2.0) -> Matrix:
     filled = np.where(known, scores, np.clip(row[:, None] + pair, 0.0, 1.0))
     filled[:, by_pair == 0] = np.nan
     return filled
+
+
+def estimated_fill(scores: Matrix, estimates: Matrix, *, strength: float = 2.0) -> Matrix:
+    """The same (n, P) scores with unknown cells replaced by estimate + question effect.
+
+    The question's effect is the mean error of its estimates on its known cells, drawn to 0 as in
+    `additive_fill`. Filling and fitting in turn is expectation-maximisation: unlike the additive
+    fill it does not tell the fit that all questions suit all pairs alike.
+
+    Args:
+        scores: (n, P), NaN unknown.
+        estimates: (n, P) by a fit that did not see the question.
+        strength: cells without error that every question counts as seen beside its own.
+    """
+    known = np.isfinite(scores)
+    error = np.where(known, scores - estimates, 0.0)
+    row = error.sum(axis=1, keepdims=True) / (known.sum(axis=1, keepdims=True) + strength)
+    return np.where(known, scores, np.clip(estimates + row, 0.0, 1.0))

@@ -14,7 +14,7 @@ from profiles.outcomes import OutcomeMatrices
 from profiles.predictor.calibration import Platt, fit_platt
 from profiles.predictor.familiarity import Familiarity, fit_familiarity, group_numbers
 from profiles.predictor.features import FeatureMap, fit_features
-from profiles.predictor.fill import additive_fill
+from profiles.predictor.fill import additive_fill, estimated_fill
 from profiles.predictor.guard import advantage_sd
 from profiles.predictor.ridge import Ridge, fit_ridge, fold_numbers, out_of_fold
 from profiles.predictor.settings import PredictorSettings
@@ -22,6 +22,8 @@ from profiles.predictor.settings import PredictorSettings
 Matrix = NDArray[np.float64]
 
 _CHUNK = 1024
+_FEW_MISSING = 0.01
+"""Up to this share of missing cells, how they are filled does not matter."""
 
 
 class Prediction(NamedTuple):
@@ -153,8 +155,8 @@ def fit_predictor(
     Args:
         texts: n texts.
         embeddings: (n, D) float32.
-        outcomes: (n, P) of what was observed; cells that were not run or not scored are filled
-            additively, and questions without any score are left out of the fit.
+        outcomes: (n, P) of what was observed; cells that were not run or not scored are filled (see
+            `profiles.predictor.fill`), questions without any score are left out of the fit.
         datasets: n dataset names, None where unknown. They say what a familiar question is like
             (see `profiles.predictor.familiarity`); no question to be routed is told its own.
         settings: how to fit.
@@ -185,6 +187,11 @@ def fit_predictor(
     targets = np.full(observed[:, seen].shape, np.nan)
     targets[usable] = additive_fill(observed[np.ix_(usable, seen)])
     held = out_of_fold(matrix, targets, folds, settings.ridge)
+    if np.isnan(observed[np.ix_(usable, seen)]).mean() > _FEW_MISSING:
+        for _ in range(settings.fill_rounds):
+            known = observed[np.ix_(usable, seen)]
+            targets[usable] = estimated_fill(known, held.estimates[usable])
+            held = out_of_fold(matrix, targets, folds, settings.ridge)
     fitted = fit_ridge(matrix[usable], targets[usable], settings.ridge)
     oof_scores = _spread(held.estimates, seen)
     return Predictor(

@@ -22,6 +22,7 @@ class PredictorSettings:
         membership_ridge: λ of the classifier that tells training datasets apart.
         membership_weight: weight of its outputs as features.
         max_characters: a text is read up to here.
+        fill_rounds: times that cells which were not run are filled by the fit before them.
         margin: z; a switch must gain more than z standard errors of the advantage.
         folds: parts of the cross-validation.
         min_rows: with fewer scored questions there is no predictor.
@@ -40,6 +41,7 @@ class PredictorSettings:
     membership_ridge: float = 10.0
     membership_weight: float = 1.5
     max_characters: int = 10_000
+    fill_rounds: int = 3
     margin: float = 0.4
     folds: int = 5
     min_rows: int = 50

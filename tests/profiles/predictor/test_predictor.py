@@ -178,7 +178,7 @@ def test_a_quarter_of_the_cells_finds_the_same_pairs(questions):
 
     scores = questions.fit(few).predict(questions.texts, questions.embeddings).scores
 
-    assert (scores[:, :2].argmax(axis=1) == questions.kind).mean() > 0.75
+    assert (scores[:, :2].argmax(axis=1) == questions.kind).mean() > 0.9
 
 
 def test_cells_that_were_not_run_do_not_count_as_wrong(questions):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from profiles.predictor.fill import additive_fill
+from profiles.predictor.fill import additive_fill, estimated_fill
 from profiles.predictor.ridge import fit_ridge, fold_numbers, out_of_fold
 
 
@@ -119,3 +119,14 @@ def test_a_pair_that_was_never_run_stays_unknown():
 
     assert np.isnan(filled[:, 2]).all()
     assert np.isfinite(filled[:, :2]).all()
+
+
+def test_an_estimated_fill_is_the_estimate_moved_by_the_question():
+    scores = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 0.5], [np.nan, 0.0, np.nan]])
+    estimates = np.array([[0.7, 0.6, 0.2], [0.3, 0.1, 0.5], [0.1, 0.3, 0.05]])
+
+    filled = estimated_fill(scores, estimates, strength=2.0)
+
+    # errors 0.3, 0 and -0.3 of one cell each, of which a third is the question's
+    expected = np.array([[1.0, 0.7, 0.3], [0.3, 0.1, 0.5], [0.0, 0.0, 0.0]])
+    assert np.allclose(expected, filled)
