@@ -202,7 +202,7 @@ def test_a_profile_without_a_training_question_has_no_data(atlas, refused):
 
 
 def test_importing_a_table_that_is_not_there_or_lacks_columns(atlas, refused):
-    refused(1, ["nowhere", "queries.parquet"], "profile", "import", "nowhere")
+    refused(1, ["nowhere", "does not exist"], "profile", "import", "nowhere")
     (atlas.folder / "table").mkdir()
     pl.DataFrame({"query_id": ["a"]}).write_parquet(atlas.folder / "table/queries.parquet")
     pl.DataFrame({"query_id": ["a"]}).write_parquet(atlas.folder / "table/outcomes.parquet")
