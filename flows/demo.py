@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flows.routing import RouteReport
     from tasks.evaluate.evaluate import Evaluation
 
-ROUTERS = ("random", "best-single", "dataset-best", "cluster", "oracle")
+ROUTERS = ("random", "best-single", "dataset-best", "cluster", "auto", "oracle")
 BUDGET_USD = Decimal(10)
 DEMO_CLUSTERS = 8
 """Given, not chosen: what the demo shows should not depend on how K is chosen."""
