@@ -8,7 +8,7 @@ played on training questions that its networks were not trained on, keeps within
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,7 @@ from tasks.evaluate.router_names import MAJORITY
 from tasks.evaluate.table import TRAIN
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from profiles.policies.guide import Guide
@@ -139,34 +140,19 @@ class MultiStep:
 
     def grader_of(self) -> dict[str, str | None]:
         """The grader of every question of the table, by its id; empty where none is named."""
-        queries = self._table.queries
-        if "grader" not in queries.columns:
-            return {}
-        return dict(queries.select("query_id", "grader").iter_rows())
+        return graders_of(self._table)
 
     def _keys(self, choice: RouterChoice, profile: Profile) -> NDArray[np.int64]:
         """(n, P) answer keys of the profile's training rows."""
-        from tasks.grade.answer_key import answer_key
-        from tasks.learn.recorded import code_keys
-
         assert profile.train is not None
-        row = {query_id: number for number, query_id in enumerate(profile.train.query_ids)}
-        column = profile.index()
-        graders = self.grader_of()
-        keys: list[list[str | None]] = [[None] * len(column) for _ in row]
-        cells = self._knowledge.outcomes.select("query_id", "model", "tool", "answer")
-        for query_id, model, tool, answer in cells.iter_rows():
-            if query_id in row:
-                key = answer_key(answer, graders.get(query_id))
-                keys[row[query_id]][column[f"{model}@@{tool}"]] = key
-        coded = code_keys(keys)
-        if (coded < 0).all():
+        keys = recorded_keys(self._table, self._knowledge.outcomes, profile.train.query_ids)
+        if (keys < 0).all():
             raise NoAnswersError(
                 f"{self._table.directory} records no answers of split {TRAIN!r} that can be "
                 f"compared, and router {choice.name!r} decides by comparing answers; "
                 "leave it out, or record the column 'answer'"
             )
-        return coded
+        return keys
 
     def _majority(self, choice: RouterChoice, profile: Profile) -> Guided:
         from profiles.policies.guide import majority_guide
@@ -218,16 +204,9 @@ class MultiStep:
 
     def _price(self, fitted: Fitted, name: str) -> tuple[float, str]:
         """The price, and why that one."""
-        from tasks.learn.training import price_grid
-
         if not self._budget.given:
             return DEFAULT_PRICE, f"price {DEFAULT_PRICE:g} a unit of cost, the default"
-        loads: list[tuple[float, float]] = []
-        for price in price_grid(count=_PRICES).tolist():
-            loads.append((self._load(fitted, _held_out(fitted, name, price)), price))
-            if loads[-1][0] <= 1:
-                break
-        load, price = min(loads)
+        price, load = price_within(fitted, name, self._budget)
         return price, f"price {price:.4g} a unit of cost{self._beyond(load)}"
 
     def _cascade(self, fitted: Fitted) -> tuple[Strategy, float | None, str]:
@@ -244,7 +223,7 @@ class MultiStep:
             why = f"best at price {DEFAULT_PRICE:g} a unit of cost, the default"
             price: float | None = DEFAULT_PRICE
         else:
-            loads = {name: self._load(fitted, one) for name, one in played.items()}
+            loads = {name: _load(fitted, one, self._budget) for name, one in played.items()}
             within = [name for name, load in loads.items() if load <= 1]
             best = max(within, key=lambda name: float(played[name].score.mean()), default=None)
             order, agree, threshold = chosen = best or min(loads, key=lambda name: loads[name])
@@ -255,10 +234,6 @@ class MultiStep:
             stop = "all were asked"
         names = ", ".join(fitted.policy.pairs[column] for column in order)
         return Cascade(order, agree, threshold), price, f"{names} until {stop}; {why}"
-
-    def _load(self, fitted: Fitted, played: Played) -> float:
-        dollars = float(played.cost.mean()) * fitted.policy.cost_unit_usd
-        return self._budget.load(float(played.calls.mean()), dollars)
 
     def _beyond(self, load: float) -> str:
         if not self._budget.given:
@@ -273,6 +248,65 @@ class MultiStep:
                 f"{self._table.directory} records no cost of some pairs, so a budget in dollars "
                 "cannot be kept; give the budget in calls"
             )
+
+
+def graders_of(table: OutcomeTable) -> dict[str, str | None]:
+    """The grader of every question of a table, by its id; empty where none is named."""
+    if "grader" not in table.queries.columns:
+        return {}
+    return dict(table.queries.select("query_id", "grader").iter_rows())
+
+
+def recorded_keys(
+    table: OutcomeTable, outcomes: pl.DataFrame, query_ids: Sequence[str]
+) -> NDArray[np.int64]:
+    """(n, P) answer keys of some questions, in the table's pair order, see `code_keys`.
+
+    Args:
+        table: names the graders of its questions.
+        outcomes: those that may be looked at; others have no key.
+        query_ids: n questions.
+    """
+    from tasks.grade.answer_key import answer_key
+    from tasks.learn.recorded import code_keys
+
+    row = {query_id: number for number, query_id in enumerate(query_ids)}
+    column = {pair.pair_id: number for number, pair in enumerate(table.pairs)}
+    graders = graders_of(table)
+    keys: list[list[str | None]] = [[None] * len(column) for _ in row]
+    for query_id, model, tool, answer in outcomes.select(
+        "query_id", "model", "tool", "answer"
+    ).iter_rows():
+        if query_id in row:
+            key = answer_key(answer, graders.get(query_id))
+            keys[row[query_id]][column[f"{model}@@{tool}"]] = key
+    return code_keys(keys)
+
+
+def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float, float]:
+    """The smallest price at which a strategy keeps within a budget on train, and its load.
+
+    Where none does, the price of the least load.
+
+    Args:
+        fitted: the policy with its training questions.
+        name: `policy` or `hybrid`.
+        budget: means over questions.
+    """
+    from tasks.learn.training import price_grid
+
+    loads: list[tuple[float, float]] = []
+    for price in price_grid(count=_PRICES).tolist():
+        loads.append((_load(fitted, _held_out(fitted, name, price), budget), price))
+        if loads[-1][0] <= 1:
+            break
+    load, price = min(loads)
+    return price, load
+
+
+def _load(fitted: Fitted, played: Played, budget: QueryBudget) -> float:
+    dollars = float(played.cost.mean()) * fitted.policy.cost_unit_usd
+    return budget.load(float(played.calls.mean()), dollars)
 
 
 def _held_out(fitted: Fitted, name: str, price: float) -> Played:
