@@ -22,7 +22,7 @@ VERBS = {
     "init": "Write an example pool, labelled questions and a backlog.",
     "doctor": "Check versions, keys, prices, sandbox, services and disk.",
     "profile": "Learn which pair is best for which kind of question.",
-    "refresh": "Keep that knowledge fresh: new cells, drift, a new version if not worse.",
+    "refresh": "Keep that knowledge fresh: new cells, drift, a gated version.",
     "drift": "Show what the canaries of past nights said of every pair.",
     "plan": "Price a backlog as low, expected and high; spends nothing.",
     "route": "Answer a backlog, each question by its best pair.",
