@@ -8,7 +8,9 @@ A model of three lines, fitted in closed form. For pair p and question q of clus
 
 u_q is how easy the question is for every pair, so that pairs that answered the same questions are
 compared on them (ρ = 0 is the textbook (successes + m·μ) / (n + m)). μ is a ridge fit on the
-observed cells, m, ρ and φ are estimated by moments. Means of unequal counts are never compared
+observed cells (`profiles.additive_prior`), m, ρ and φ are estimated by moments. Where ρ > 0 the
+cluster effect is estimated together with the accuracies: pairs on the same questions share their
+luck, and it would pass for the cluster's. Means of unequal counts are never compared
 raw: a pair seen once and right does not win a cluster.
 """
 
@@ -20,12 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from profiles.additive_prior import PRIOR_RANGE, fit_prior
 from profiles.errors import ProfileError
 
-STRENGTH_RANGE = (4.0, 30.0)
-"""Where the moment estimate of the prior strength m is clipped: outside, it is noise."""
-PRIOR_RANGE = (0.02, 0.98)
-"""Where the prior mean is clipped: no pair is expected to be always right or always wrong."""
 _CORRELATION_LIMIT = 0.8
 _DRAWS = 4000
 
@@ -126,10 +125,13 @@ def fit_cells(
     n = np.stack([worth[r].sum(axis=0) for r in rows])
     sums = np.stack([(worth[r] * values[r]).sum(axis=0) for r in rows])
     squares = np.stack([(worth[r] * values[r] ** 2).sum(axis=0) for r in rows])
-    prior, ease, effects, strength, scale = _prior(n, sums, squares, settings, particular)
+    fitted = fit_prior(
+        n, sums, squares, ridge=settings.ridge, strength=settings.strength, shift=particular
+    )
+    prior, effects, strength = fitted.mean, fitted.effects, fitted.strength
     centre = (sums + strength * prior) / np.maximum(n + strength, 1e-12)
     centre = np.clip(centre, *PRIOR_RANGE)
-    variance = scale * centre * (1.0 - centre)
+    variance = fitted.scale * centre * (1.0 - centre)
     deviation = np.sqrt(variance)
     correlation = 0.0
     if settings.paired and scores.shape[1] > 1:
@@ -140,8 +142,7 @@ def fit_cells(
     if correlation > 0:
         # Pairs that share questions share their luck: how hard the cluster is has to be estimated
         # together with the accuracies, not from means that are taken to be independent.
-        common = _common_variance(ease, effects, n)
-        effects = _pairs_alone(effects, scores.shape[1])
+        common, effects = fitted.common_variance, fitted.pairs_alone
     means, covariances = [], []
     for cluster, row in enumerate(rows):
         precision, evidence = _evidence(
@@ -152,7 +153,7 @@ def fit_cells(
             each = np.diag(before)
             before = before - np.outer(each, each) / (1.0 / common + each.sum())
             # The prior of the cluster's own effect is 0; the values are around its first estimate.
-            evidence = evidence - before.sum(axis=1) * ease[cluster]
+            evidence = evidence - before.sum(axis=1) * fitted.ease[cluster]
         covariance = np.linalg.inv(precision + before)
         means.append(prior[cluster] + covariance @ evidence)
         covariances.append((covariance + covariance.T) / 2.0)
@@ -243,61 +244,6 @@ def _by_cluster(labels: NDArray[np.int64], k: int) -> list[NDArray[np.int64]]:
     return [order[bounds[c] : bounds[c + 1]] for c in range(k)]
 
 
-def _prior(
-    n: Matrix,
-    sums: Matrix,
-    squares: Matrix,
-    settings: PosteriorSettings,
-    particular: Matrix | None = None,
-) -> tuple[Matrix, Matrix, Matrix, float, float]:
-    """Prior means, cluster effects in them, covariance of all effects, strength m, and φ."""
-    total = float(n.sum())
-    # As if one right and one wrong answer had been seen before: a few that are all right do not
-    # make certainty.
-    grand = float((sums.sum() + 1.0) / (total + 2.0))
-    coin = grand * (1.0 - grand)
-    means = np.divide(sums, n, out=np.full(n.shape, grand), where=n > 0)
-    scale = _scale(n, sums, squares, means)
-    weight, strength = n, settings.strength
-    shift = np.zeros(n.shape) if particular is None else particular
-    rest = np.where(n > 0, means - shift, grand)
-
-    def fitted(weight: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-        pair, cluster, inverse = _additive(rest, weight, grand, settings.ridge)
-        additive = grand + pair[None, :] + cluster[:, None] + shift
-        return np.clip(additive, *PRIOR_RANGE), cluster, inverse
-
-    prior, ease, effects = fitted(weight)
-    if strength is None:
-        # Once with every outcome counting alike, once with cells counting by how much they tell.
-        for _ in range(2):
-            strength = _strength(n, means, prior, scale)
-            weight = n * strength / (n + strength)
-            prior, ease, effects = fitted(weight)
-    assert strength is not None
-    uncertain = np.zeros((len(effects) + 1, len(effects) + 1))
-    uncertain[:-1, :-1] = effects * scale * coin
-    uncertain[-1, -1] = coin / (total + 3.0)
-    return prior, ease, uncertain, strength, scale
-
-
-def _pairs_alone(effects: Matrix, pairs: int) -> Matrix:
-    """Covariance of the effects given those of the clusters, which are estimated elsewhere."""
-    inner, cross = effects[pairs:-1, pairs:-1], effects[:pairs, pairs:-1]
-    alone = np.zeros_like(effects)
-    alone[:pairs, :pairs] = effects[:pairs, :pairs] - cross @ np.linalg.solve(inner, cross.T)
-    alone[-1, -1] = effects[-1, -1]
-    return alone
-
-
-def _common_variance(ease: Matrix, effects: Matrix, n: Matrix) -> float:
-    """Variance of the cluster effects, those of clusters without outcomes left out."""
-    k, pairs = n.shape
-    seen = n.sum(axis=1) > 0
-    spread = np.diag(effects)[pairs : pairs + k]
-    return float((ease[seen] ** 2 + spread[seen]).mean()) if seen.any() else 0.0
-
-
 def _by_dataset(
     scores: Matrix,
     weights: Matrix | None,
@@ -319,49 +265,6 @@ def _by_dataset(
     mix /= np.maximum(mix.sum(axis=1, keepdims=True), 1.0)
     shift: Matrix = mix @ (cells.mean - cells.prior)
     return shift
-
-
-def _additive(
-    means: Matrix, weight: Matrix, grand: float, ridge: float
-) -> tuple[Matrix, Matrix, Matrix]:
-    """Ridge fit of pair effects (P,) and cluster effects (K,), and the inverse normal equations."""
-    k, pairs = weight.shape
-    normal = np.zeros((pairs + k, pairs + k))
-    normal[np.arange(pairs), np.arange(pairs)] = weight.sum(axis=0)
-    normal[pairs + np.arange(k), pairs + np.arange(k)] = weight.sum(axis=1)
-    normal[:pairs, pairs:] = weight.T
-    normal[pairs:, :pairs] = weight
-    normal[np.diag_indices(pairs + k)] += max(ridge, 1e-9)
-    rest = weight * (means - grand)
-    inverse = np.linalg.inv(normal)
-    effects = inverse @ np.concatenate([rest.sum(axis=0), rest.sum(axis=1)])
-    return effects[:pairs], effects[pairs:], inverse
-
-
-def _scale(n: Matrix, sums: Matrix, squares: Matrix, means: Matrix) -> float:
-    """φ: variance inside cells over that of coins with the same means; below 1 for shares."""
-    freedom = np.maximum(n - 1.0, 0.0)
-    within = float((squares - sums * means)[n > 1].sum())
-    coins = float((n * means * (1.0 - means))[n > 1].sum())
-    if freedom.sum() < 20 or coins <= 0:
-        return 1.0
-    return float(np.clip(within / coins, 0.1, 1.0))
-
-
-def _strength(n: Matrix, means: Matrix, prior: Matrix, scale: float) -> float:
-    """Prior strength m = s²/τ²: spread of cell means about μ beyond what chance gives."""
-    seen = n > 0
-    low, high = STRENGTH_RANGE
-    cells = float(seen.sum())
-    free = cells - min(sum(n.shape) - 1, cells - 1)
-    if cells == 0 or free <= 0:
-        return high
-    variance = scale * prior * (1.0 - prior)
-    excess = float((n * (means - prior) ** 2)[seen].sum()) / free - float(variance[seen].mean())
-    tau2 = excess / float(n[seen].mean())
-    if tau2 <= 0:
-        return high
-    return float(np.clip(variance[seen].mean() / tau2, low, high))
 
 
 def _correlation(

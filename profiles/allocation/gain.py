@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from profiles.posterior import PRIOR_RANGE, Cells
+from profiles.additive_prior import PRIOR_RANGE
+from profiles.posterior import Cells
 
 Matrix = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from profiles.additive_prior import STRENGTH_RANGE
 from profiles.errors import ProfileError
 from profiles.posterior import (
-    STRENGTH_RANGE,
     Cells,
     PosteriorSettings,
     beta_interval,
