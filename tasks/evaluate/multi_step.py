@@ -3,7 +3,8 @@
 The profile that `auto` decides from, and the answers that were recorded of its questions, are what
 a policy is fitted on. One fit serves `cascade`, `policy` and `hybrid`; `policy-ppo` is another.
 A budget is a mean over questions. The price is the smallest of a fine grid at which the strategy,
-played on training questions that its networks were not trained on, keeps within it.
+played on training questions that its networks were not trained on, keeps within it; `hybrid`
+takes the guarded choice among the strategies as they fit the budget.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from profiles.policies.guide import Guide
-    from profiles.policies.strategies import Strategy
+    from profiles.policies.strategies import Cascade, Strategy
     from profiles.profile import Profile
     from tasks.evaluate.fit import Knowledge
     from tasks.evaluate.router_names import RouterChoice
@@ -179,9 +180,14 @@ class MultiStep:
         fitted = self._fit(choice, profile)
         self._check_dollars(fitted.policy.costs * fitted.policy.cost_unit_usd)
         if choice.kind == "cascade":
-            strategy, price, why = self._cascade(fitted)
-            guide = strategy_guide(fitted.policy, profile, strategy, "cascade", price)
+            cascade, rate, why = self._cascade(fitted)
+            guide = strategy_guide(fitted.policy, profile, cascade, "cascade", rate)
             return Guided(guide, profile, Resolved("cascade", None, why))
+        if choice.kind == "hybrid" and self._budget.given:
+            strategy, rate, load = hybrid_within(fitted, self._budget, self._longest)
+            guide = strategy_guide(fitted.policy, profile, strategy, "hybrid", rate)
+            why = f"the guarded choice{self._beyond(load)}"
+            return Guided(guide, profile, Resolved(strategy.name, None, why))
         name = "hybrid" if choice.kind == "hybrid" else "policy"
         price, why = self._price(fitted, name)
         guide = policy_guide(fitted.policy, profile, name, price)
@@ -209,31 +215,31 @@ class MultiStep:
         price, load = price_within(fitted, name, self._budget)
         return price, f"price {price:.4g} a unit of cost{self._beyond(load)}"
 
-    def _cascade(self, fitted: Fitted) -> tuple[Strategy, float | None, str]:
+    @property
+    def _longest(self) -> int:
+        from tasks.learn.fit_policy import PolicySettings
+
+        return (self._settings or PolicySettings()).cascade_pairs
+
+    def _cascade(self, fitted: Fitted) -> tuple[Cascade, float | None, str]:
         """The best cascade on train, its price where it was chosen by one, and why."""
         from profiles.policies.strategies import Cascade
-        from tasks.learn.fit_policy import PolicySettings, play_cascades
+        from tasks.learn.fit_policy import play_cascades
 
-        longest = (self._settings or PolicySettings()).cascade_pairs
-        played = play_cascades(fitted.environment, longest)
-        if not self._budget.given:
-            order, agree, threshold = max(
-                played, key=lambda one: played[one].utility(DEFAULT_PRICE)
-            )
-            why = f"best at price {DEFAULT_PRICE:g} a unit of cost, the default"
-            price: float | None = DEFAULT_PRICE
+        price: float | None = None
+        if self._budget.given:
+            cascade, _, load = cascade_within(fitted, self._budget, self._longest)
+            why = f"best on train{self._beyond(load)}"
         else:
-            loads = {name: _load(fitted, one, self._budget) for name, one in played.items()}
-            within = [name for name, load in loads.items() if load <= 1]
-            best = max(within, key=lambda name: float(played[name].score.mean()), default=None)
-            order, agree, threshold = chosen = best or min(loads, key=lambda name: loads[name])
-            why = f"best on train{self._beyond(loads[chosen])}"
-            price = None
-        stop = f"{agree} agree" if agree else f"confidence is {threshold:g}"
-        if not agree and threshold > 1:
+            price = DEFAULT_PRICE
+            played = play_cascades(fitted.environment, self._longest)
+            cascade = Cascade(*max(played, key=lambda one: played[one].utility(DEFAULT_PRICE)))
+            why = f"best at price {DEFAULT_PRICE:g} a unit of cost, the default"
+        stop = f"{cascade.agree} agree" if cascade.agree else f"confidence is {cascade.threshold:g}"
+        if not cascade.agree and cascade.threshold > 1:
             stop = "all were asked"
-        names = ", ".join(fitted.policy.pairs[column] for column in order)
-        return Cascade(order, agree, threshold), price, f"{names} until {stop}; {why}"
+        names = ", ".join(fitted.policy.pairs[column] for column in cascade.order)
+        return cascade, price, f"{names} until {stop}; {why}"
 
     def _beyond(self, load: float) -> str:
         if not self._budget.given:
@@ -283,6 +289,52 @@ def recorded_keys(
     return code_keys(keys)
 
 
+def cascade_within(
+    fitted: Fitted, budget: QueryBudget, longest: int
+) -> tuple[Cascade, Played, float]:
+    """The most accurate cascade that keeps within a budget on train, what it did, its load.
+
+    Where none does, the one of the least load.
+    """
+    from profiles.policies.strategies import Cascade
+    from tasks.learn.fit_policy import play_cascades
+
+    played = play_cascades(fitted.environment, longest)
+    loads = {name: _load(fitted, one, budget) for name, one in played.items()}
+    within = [name for name, load in loads.items() if load <= 1]
+    best = max(within, key=lambda name: float(played[name].score.mean()), default=None)
+    chosen = best or min(loads, key=lambda name: loads[name])
+    return Cascade(*chosen), played[chosen], loads[chosen]
+
+
+def hybrid_within(
+    fitted: Fitted, budget: QueryBudget, longest: int
+) -> tuple[Strategy, float | None, float]:
+    """The guarded choice among strategies that keep within a budget on train, price and load.
+
+    Single pair, predictor, cascade and policy each come as they best fit the budget; a bolder one
+    must gain a standard error of accuracy, for the money is the same.
+    """
+    from profiles.policies.policy import POLICY, PREDICTOR, SINGLE
+    from tasks.learn.fit_policy import guard
+
+    options: dict[str, tuple[Strategy, float | None, float, Played]] = {}
+    for name in (SINGLE, PREDICTOR):
+        price, load = price_within(fitted, name, budget)
+        strategy = fitted.policy.strategy(name, price)
+        options[name] = strategy, price, load, _held_out(fitted, name, price)
+    if len(fitted.policy.pairs) > 1:
+        cascade, played, load = cascade_within(fitted, budget, longest)
+        options[cascade.name] = cascade, None, load, played
+    price, load = price_within(fitted, POLICY, budget)
+    strategy = fitted.policy.strategy(POLICY, price)
+    options[POLICY] = strategy, price, load, _held_out(fitted, POLICY, price)
+    within = [(name, one[3]) for name, one in options.items() if one[2] <= 1]
+    least = min(options, key=lambda name: options[name][2])
+    chosen, _ = guard(within or [(least, options[least][3])], 0.0)
+    return options[chosen][:3]
+
+
 def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float, float]:
     """The smallest price at which a strategy keeps within a budget on train, and its load.
 
@@ -290,7 +342,7 @@ def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float,
 
     Args:
         fitted: the policy with its training questions.
-        name: `policy` or `hybrid`.
+        name: of a strategy, see `Policy.strategy`.
         budget: means over questions.
     """
     from tasks.learn.training import price_grid
