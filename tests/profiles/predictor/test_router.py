@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from profiles.build_profile import build_profile
@@ -19,8 +20,6 @@ from .made_questions import SMALL, Questions, matrices
 
 
 def profile_of(questions, scores=None, costs=None):
-    import polars as pl
-
     scores = questions.scores if scores is None else scores
     ids = [f"q{row}" for row in range(len(scores))]
     profile = build_profile(
