@@ -108,7 +108,12 @@ def curves(trials: Sequence[Trial], folder: Path) -> Path:
     mpl.rcParams["svg.hashsalt"] = "profiling"
     tables = sorted({trial.table for trial in trials})
     figure, axes = plt.subplots(
-        len(CLUSTERS), len(tables), figsize=(3.1 * len(tables), 5.6), squeeze=False, sharex=True
+        len(CLUSTERS),
+        len(tables),
+        figsize=(3.1 * len(tables), 5.6),
+        squeeze=False,
+        sharex=True,
+        layout="constrained",
     )
     for row, k in enumerate(CLUSTERS):
         for column, table in enumerate(tables):
@@ -116,7 +121,6 @@ def curves(trials: Sequence[Trial], folder: Path) -> Path:
     axes[0][0].legend(frameon=False, fontsize=8, loc="lower right")
     figure.supxlabel("share of the cells that were run, %", fontsize=9)
     figure.supylabel("routed test micro, points", fontsize=9)
-    figure.tight_layout()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "profiling_curves.svg"
     figure.savefig(path, metadata={"Date": None})
