@@ -52,7 +52,9 @@ class Refresh:
         self._command = [
             sys.executable, "-m", "flows.cli", "profile", "run", "labelled.jsonl",
             "--pool", "pool.yaml", "--root", "data", "--runner", "plain", "--no-tracking",
-            "--encoder", "hashing", "--clusters", "3", "--chunk-size", "12", *options,
+            "--encoder", "hashing", "--clusters", "3", "--chunk-size", "12",
+            # A request lost by a kill and lost again by the provider fails its cell: not counted.
+            "--fail-on-error", "1", *options,
         ]  # fmt: skip
         self.settled = {}
 
