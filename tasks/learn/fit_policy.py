@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from profiles.errors import ProfileError
 from profiles.policies.lattice import build_lattice
 from profiles.policies.policy import CASCADE, POLICY, PREDICTOR, SINGLE, Policy, PricePoint
-from profiles.policies.priors import fit_components, training_priors
-from profiles.policies.strategies import CallOnce, Cascade, Learnt, Strategy
-from tasks.learn.environment import Environment, Observations, observe
+from profiles.policies.priors import Components, fit_components, training_priors
+from profiles.policies.strategies import CallOnce, Cascade, Learnt
+from tasks.learn.environment import Environment, Observations
 from tasks.learn.exact_gradient import ExactTraining, train_exact
 from tasks.learn.fit_aggregator import AggregatorTraining, fit_aggregator, out_of_fold
 from tasks.learn.live import play_strategy
@@ -30,10 +31,8 @@ from tasks.learn.training import price_grid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from profiles.policies.aggregator import Aggregator
-    from profiles.policies.lattice import Lattice
     from profiles.policies.network import PolicyNetwork
-    from profiles.profile import Profile
+    from profiles.profile import Profile, TrainingRows
     from tasks.learn.rollout import Played
 
 Matrix = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -41,8 +40,8 @@ Say = Callable[[str], None]
 
 CLEARLY = 1.0
 """A bolder strategy must gain this many standard errors over a more cautious one."""
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 2.0)
-"""Confidences a cascade may stop at; the last is never reached."""
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""Confidences a cascade may stop at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,9 @@ def fit_policy(
         ValueError: keys and profile disagree in shape.
     """
     settings = settings or PolicySettings()
-    whole = recorded_training(profile, keys, settings)
+    train = _training_rows(profile, keys)
+    components = fit_components(train.embeddings, settings.components)
+    whole = recorded_training(profile, train, keys, components)
     prices = price_grid(settings.exact.prices)
     chosen = candidate_pairs(whole.scores, whole.costs, prices, settings.candidates)
     recorded = whole.columns(chosen)
@@ -141,7 +142,7 @@ def fit_policy(
         accuracy=recorded.accuracy,
         accuracy_sd=recorded.accuracy_sd,
         correlation=recorded.correlation,
-        components=components_of(profile, settings),
+        components=components,
         aggregator=aggregator,
         networks=networks,
         points=points,
@@ -149,24 +150,7 @@ def fit_policy(
     return Fitted(policy, recorded, environment, crossed)
 
 
-def components_of(profile: Profile, settings: PolicySettings):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    """Components of the profile's training embeddings."""
-    train = profile.train
-    assert train is not None
-    return fit_components(train.embeddings, settings.components)
-
-
-def recorded_training(
-    profile: Profile, keys: NDArray[np.int64], settings: PolicySettings
-) -> RecordedAnswers:
-    """The training questions of a profile as a policy learns from them.
-
-    Raises:
-        ProfileError: the profile keeps no training rows or no out-of-fold knowledge.
-        ValueError: keys and profile disagree in shape.
-    """
-    from profiles.errors import ProfileError
-
+def _training_rows(profile: Profile, keys: NDArray[np.int64]) -> TrainingRows:
     train = profile.train
     if train is None:
         msg = f"{profile.profile_id} keeps no training rows, which a policy learns from"
@@ -174,6 +158,23 @@ def recorded_training(
     if keys.shape != train.scores.shape:
         msg = f"answer keys are {keys.shape}, the profile's training rows {train.scores.shape}"
         raise ValueError(msg)
+    return train
+
+
+def recorded_training(
+    profile: Profile, train: TrainingRows, keys: NDArray[np.int64], components: Components
+) -> RecordedAnswers:
+    """The training questions of a profile as a policy learns from them.
+
+    Args:
+        profile: with its out-of-fold knowledge.
+        train: its training rows.
+        keys: (n, P) answer keys of these rows.
+        components: of their embeddings.
+
+    Raises:
+        ProfileError: the profile keeps no out-of-fold knowledge.
+    """
     scale = cost_units(train.costs_usd, np.ones(len(keys), np.bool_))
     known = np.isfinite(train.scores)
     count = np.maximum(known.sum(axis=0), 1)
@@ -187,7 +188,7 @@ def recorded_training(
         scores=train.scores,
         costs=scale.units,
         priors=training_priors(profile),
-        components=components_of(profile, settings).of(train.embeddings),
+        components=components.of(train.embeddings),
         accuracy=accuracy,
         accuracy_sd=np.sqrt(np.maximum(accuracy * (1 - accuracy), 0.01) / count),
         correlation=np.nan_to_num(correlation),
@@ -326,20 +327,7 @@ def play_cascades(
             for agree in agrees:
                 name = (order, agree, 2.0)
                 played[name] = play_strategy(environment, rows, Cascade(*name))
-            for threshold in THRESHOLDS[:-1]:
+            for threshold in THRESHOLDS:
                 name = (order, 0, threshold)
                 played[name] = play_strategy(environment, rows, Cascade(*name))
     return played
-
-
-def named_strategy(policy: Policy, name: str, price: float) -> Strategy:
-    """A strategy of a policy by name, see `Policy.strategy`."""
-    return policy.strategy(name, price)
-
-
-def observe_new(
-    policy: Policy, recorded: RecordedAnswers, lattice: Lattice, aggregator: Aggregator
-) -> Environment:
-    """Held-out questions as an environment, observed by the final aggregator."""
-    assert recorded.pairs == len(policy.pairs)
-    return Environment(recorded, lattice, observe(recorded, lattice, aggregator))

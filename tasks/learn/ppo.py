@@ -69,7 +69,7 @@ def train_ppo(
     checkpoint: Path | None = None,
     report: Callable[[Look], None] = lambda _look: None,
 ) -> PolicyNetwork:
-    """Train a policy for all prices at once; the best on validation is returned.
+    """Train a policy for all prices at once; see `tasks.learn.training.train` for which is kept.
 
     Args:
         environment: of training questions, observed out of fold.
