@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from flows.refresh_outcome import RefreshOutcome
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
-
-
-class _Ended(NamedTuple):
-    """What `flows.endings.ending` asks of a session."""
-
-    status: str
-    pending: int
-    failed_share: float
-    fatal: dict[str, str]
 
 
 @app.command()
@@ -44,10 +35,9 @@ def refresh(settings: RefreshSettings, json: AsJson = False) -> None:
     if json:
         data_json(refresh_facts(outcome))
     say(refresh_text(outcome).rstrip("\n"))
-    ended = _Ended(outcome.status, outcome.pending, outcome.failed_share, outcome.fatal)
     raise typer.Exit(
         ending(
-            ended,
+            outcome,
             unit="cells",
             max_cost_usd=settings.max_cost_usd,
             fail_on_error=settings.fail_on_error,
