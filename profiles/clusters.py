@@ -189,9 +189,24 @@ def _checked(embeddings: NDArray[np.float32], width: int | None) -> NDArray[np.f
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         msg = f"embeddings must be a table of rows by dimensions, not of shape {matrix.shape}"
         raise ProfileError(msg)
+    check_rows(matrix, width, "profile's clusters")
+    return matrix
+
+
+def check_rows(matrix: NDArray[np.float32], width: int | None, whose: str) -> None:
+    """Refuse embeddings of another width than what was fitted, or that are not finite.
+
+    Args:
+        matrix: (n, D).
+        width: D of what was fitted; None where anything goes.
+        whose: what was fitted, for people.
+
+    Raises:
+        ProfileError: saying which rows, or which widths.
+    """
     if width is not None and matrix.shape[1] != width:
         msg = (
-            f"the embeddings have {matrix.shape[1]} dimensions, the profile's clusters {width};"
+            f"the embeddings have {matrix.shape[1]} dimensions, the {whose} {width};"
             " embed with the encoder the profile was made with, or profile again"
         )
         raise ProfileError(msg)
@@ -200,7 +215,6 @@ def _checked(embeddings: NDArray[np.float32], width: int | None) -> NDArray[np.f
         shown = ", ".join(str(row) for row in bad[:5])
         msg = f"{len(bad)} embeddings are not finite (rows {shown}, counted from 0); embed again"
         raise ProfileError(msg)
-    return matrix
 
 
 def _distinct_up_to(matrix: NDArray[np.float32], limit: int) -> int:

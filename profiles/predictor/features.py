@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from profiles.clusters import check_rows
 from profiles.errors import ProfileError
 from profiles.predictor.count_block import count_features
 from profiles.predictor.settings import PredictorSettings
@@ -199,15 +200,5 @@ def _checked(
     if matrix.ndim != 2 or len(matrix) != len(texts):
         msg = f"{len(texts)} texts need as many rows of embeddings, not shape {matrix.shape}"
         raise ProfileError(msg)
-    if width is not None and matrix.shape[1] != width:
-        msg = (
-            f"the embeddings have {matrix.shape[1]} dimensions, the predictor's {width};"
-            " embed with the encoder the profile was made with, or profile again"
-        )
-        raise ProfileError(msg)
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    if len(bad):
-        shown = ", ".join(str(row) for row in bad[:5])
-        msg = f"{len(bad)} embeddings are not finite (rows {shown}, counted from 0); embed again"
-        raise ProfileError(msg)
+    check_rows(matrix, width, "predictor's")
     return matrix
