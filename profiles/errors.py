@@ -3,6 +3,7 @@
 KnowledgeError
 ├── PoolError      a pool file with problems; every one of them is listed
 ├── ProfileError   a profile that cannot be built, read, or used with this pool
+│   └── PolicyFileError   the files of a policy, which are not whole or cannot be written
 └── RouterError    a router that cannot be built, or a query it cannot decide
     └── RouterNameError   a router's name that nobody knows
 """

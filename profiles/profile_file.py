@@ -15,10 +15,8 @@ last three and are read as ever.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -34,6 +32,7 @@ from numpy.typing import NDArray
 
 from profiles.clusters import Clusters, ClusterSettings
 from profiles.deferred import Stored, part_digest, read_part, write_part
+from profiles.durable import sync_file, sync_folder
 from profiles.errors import ProfileError
 from profiles.pool import Pair
 from profiles.profile import (
@@ -82,7 +81,7 @@ def save_profile(profile: Profile, root: Path) -> Path:
             if not final.exists():
                 raise
             load_profile(final, whole=True)
-        _sync_folder(root)
+        sync_folder(root)
     except OSError as error:
         msg = f"cannot write the profile to {root} ({error.strerror or error}); free or change it"
         raise ProfileError(msg) from error
@@ -188,19 +187,8 @@ def _write_all(profile: Profile, folder: Path) -> None:
     manifest = json.dumps(words, indent=2, allow_nan=False)
     (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
     for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Windows cannot open a folder; there a rename is durable on its own.
-    with contextlib.suppress(PermissionError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_file(path)
+    sync_folder(folder)
 
 
 def _manifest(profile: Profile, hashes: dict[str, str]) -> dict[str, Any]:
