@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import permutations
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
     from profiles.policies.network import PolicyNetwork
     from profiles.profile import Profile, TrainingRows
     from tasks.learn.rollout import Played
+    from tasks.learn.training import Look
 
 Matrix = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Say = Callable[[str], None]
+Report = Callable[[str, "Look"], None]
 
 CLEARLY = 1.0
 """A bolder strategy must gain this many standard errors over a more cautious one."""
@@ -79,6 +83,23 @@ class Crossed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """Who follows the trainings of a fit.
+
+    Attributes:
+        folder: of their checkpoints; None keeps none.
+        report: told the name of the network, at every look at validation.
+    """
+
+    folder: Path | None = None
+    report: Report = lambda _network, _look: None
+
+    def file(self, name: str) -> Path | None:
+        """The checkpoint of one network."""
+        return None if self.folder is None else self.folder / f"{name}.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
 class Fitted:
     """A policy with what it was fitted on."""
 
@@ -95,6 +116,9 @@ def fit_policy(
     keys: NDArray[np.int64],
     settings: PolicySettings | None = None,
     say: Say = lambda _text: None,
+    *,
+    checkpoints: Path | None = None,
+    report: Report = lambda _network, _look: None,
 ) -> Fitted:
     """Fit a policy on a profile's training questions.
 
@@ -104,10 +128,14 @@ def fit_policy(
             in the order of the profile's rows and pairs.
         settings: how.
         say: told in a sentence what is being done.
+        checkpoints: folder that every network's training goes on from and writes to; of this
+            training alone. None keeps none.
+        report: told the name of the network in training, at every look at validation.
 
     Raises:
         ProfileError: the profile lacks what a policy learns from.
         ValueError: keys and profile disagree in shape.
+        CheckpointError: a checkpoint is damaged.
     """
     settings = settings or PolicySettings()
     train = _training_rows(profile, keys)
@@ -126,11 +154,12 @@ def fit_policy(
     aggregator = fit_aggregator(recorded, lattice, training)
     environment = Environment(recorded, lattice, observed)
     say(f"policy: {settings.estimator}")
+    follow = Follow(checkpoints, report)
     networks = tuple(
-        train_networks(environment, settings, settings.seed + number)
+        train_networks(environment, settings, settings.seed + number, follow, f"policy-{number}")
         for number in range(settings.networks)
     )
-    crossed = tuple(_cross_fit(environment, settings, say))
+    crossed = tuple(_cross_fit(environment, settings, say, follow))
     points = _points(environment, settings, networks, crossed, prices)
     policy = Policy(
         profile_id=profile.profile_id,
@@ -196,11 +225,29 @@ def recorded_training(
     )
 
 
-def train_networks(environment: Environment, settings: PolicySettings, seed: int) -> PolicyNetwork:
-    """One network by the estimator that the settings name."""
+def train_networks(
+    environment: Environment,
+    settings: PolicySettings,
+    seed: int,
+    follow: Follow | None = None,
+    name: str = "policy",
+) -> PolicyNetwork:
+    """One network by the estimator that the settings name.
+
+    Args:
+        environment: of its training questions.
+        settings: the estimator and its constants.
+        seed: of this network.
+        follow: keeps checkpoints and is told how it goes; nobody where None.
+        name: of this network among those of one fit.
+    """
+    follow = follow or Follow()
+    checkpoint, told = follow.file(name), partial(follow.report, name)
     if settings.estimator == "ppo":
-        return train_ppo(environment, replace(settings.ppo, seed=seed))
-    return train_exact(environment, replace(settings.exact, seed=seed))
+        ppo = replace(settings.ppo, seed=seed)
+        return train_ppo(environment, ppo, checkpoint=checkpoint, report=told)
+    exact = replace(settings.exact, seed=seed)
+    return train_exact(environment, exact, checkpoint=checkpoint, report=told)
 
 
 def learnt(recorded: RecordedAnswers, networks: tuple[PolicyNetwork, ...], price: float) -> Learnt:
@@ -271,7 +318,9 @@ def guard(played: list[tuple[str, Played]], price: float) -> tuple[str, Played]:
     return name, best
 
 
-def _cross_fit(environment: Environment, settings: PolicySettings, say: Say) -> Iterator[Crossed]:
+def _cross_fit(
+    environment: Environment, settings: PolicySettings, say: Say, follow: Follow
+) -> Iterator[Crossed]:
     """Networks, each trained without one fold of the questions."""
     recorded, lattice = environment.recorded, environment.lattice
     if not settings.folds:
@@ -281,7 +330,8 @@ def _cross_fit(environment: Environment, settings: PolicySettings, say: Say) -> 
         say(f"guard: fold {number + 1} of {settings.folds}")
         kept = np.flatnonzero(fold != number)
         part = Environment(recorded.rows(kept), lattice, _some(environment.observations, kept))
-        network = train_networks(part, settings, settings.seed + 1000 + number)
+        seed = settings.seed + 1000 + number
+        network = train_networks(part, settings, seed, follow, f"guard-{number}")
         yield Crossed(np.flatnonzero(fold == number), network)
 
 
