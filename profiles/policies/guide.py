@@ -34,6 +34,17 @@ class Judge(Protocol):
         ...
 
 
+class Whereabouts(NamedTuple):
+    """Where n questions lie among the training questions; every array is (n,)."""
+
+    cluster: NDArray[np.int64]
+    """Of the nearest centroid."""
+    distance: Matrix
+    """Euclidean, to that centroid."""
+    away: NDArray[np.bool_]
+    """Farther from it than 99 % of the training questions are."""
+
+
 class Prospect(NamedTuple):
     """What is expected of n questions before any pair was called."""
 
@@ -41,6 +52,8 @@ class Prospect(NamedTuple):
     """(n, C) probability that each pair answers right."""
     components: Matrix
     """(n, K) of their embeddings."""
+    where: Whereabouts | None = None
+    """None where nobody looked."""
 
 
 Foresee = Callable[[Sequence[str], "NDArray[np.float32] | None"], Prospect]
@@ -77,7 +90,7 @@ class Guide:
 
 
 class Seen(NamedTuple):
-    """What N trajectories have seen so far; all arrays are (N, C) but the last."""
+    """What N trajectories have seen so far; all arrays are (N, C) but the last two."""
 
     called: NDArray[np.bool_]
     keys: NDArray[np.int64]
@@ -87,6 +100,8 @@ class Seen(NamedTuple):
     priors: Matrix
     components: Matrix
     """(N, K)."""
+    away: NDArray[np.bool_] | None = None
+    """(N,) questions unlike anything in training; None where nobody looked."""
 
 
 class Advice(NamedTuple):
@@ -140,6 +155,7 @@ def advise(guide: Guide, seen: Seen) -> Advice:
             supporters=supporters.astype(np.float64),
             priors=seen.priors,
             components=seen.components,
+            away=seen.away,
         )
     )
     leader = np.take_along_axis(slots, slot, axis=1)[:, 0]

@@ -37,6 +37,8 @@ class Live(NamedTuple):
     """(N, P)."""
     components: NDArray[np.float64]
     """(N, C)."""
+    away: NDArray[np.bool_] | None = None
+    """(N,) questions unlike anything in training; None where nobody looked."""
 
 
 class Strategy(Protocol):

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from profiles.policies.step_down import decided_by
+
 if TYPE_CHECKING:
     from tasks.batch.item import ItemResult
     from tasks.batch.rows import RowContext
@@ -20,6 +22,7 @@ def trajectories(results: Sequence[ItemResult], context: RowContext) -> list[Row
         plan = result.item.plan
         if plan is None:
             continue
+        strategy, _ = decided_by(plan.navigator.guide, away=plan.away)
         for number, step in enumerate(result.steps):
             rows.append(
                 {
@@ -32,7 +35,7 @@ def trajectories(results: Sequence[ItemResult], context: RowContext) -> list[Row
                     "confidence": step.confidence,
                     "none_probability": step.none_probability,
                     "supporters": step.supporters,
-                    "strategy": plan.navigator.guide.name,
+                    "strategy": strategy,
                     "price": plan.navigator.guide.price,
                     "decided_at": context.now,
                 }
@@ -44,6 +47,9 @@ def step_decisions(
     result: ItemResult, decision: Mapping[str, Any], context: RowContext
 ) -> list[Row]:
     """Rows of `decisions`: one for every call of a multi-step row; answering chooses no pair."""
+    plan = result.item.plan
+    assert plan is not None
+    _, aside = decided_by(plan.navigator.guide, away=plan.away)
     rows = []
     for number, step in enumerate(result.steps):
         if step.pair is None:
@@ -66,7 +72,7 @@ def step_decisions(
                 "pair_id": _pair(step.pair, context),
                 "expected_score": step.prior,
                 "expected_cost_usd": cost,
-                "reason": f"step {number}: {why}",
+                "reason": f"step {number}: {why}" + (f"; {aside}" if aside else ""),
                 "decided_at": context.now,
             }
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.batch.item import Item
 from tasks.read import load_chunk
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from profiles.policies.guide import Whereabouts
     from profiles.pool import Pool
     from tasks.query import Query
     from tasks.trajectory.navigator import Navigator
@@ -35,6 +36,7 @@ class TrajectorySource:
         navigator: decides the steps; its guide's pairs are pairs of the pool.
         embed: texts to (n, D) float32; called only where the guide looks at embeddings.
         router: what the rows say decided.
+        policy_name: under which its policy is registered, such as `atlas-policy/3`; None without.
         grader: of a question, which says what kind of answer it wants, see
             `tasks.grade.answer_key`.
     """
@@ -48,6 +50,7 @@ class TrajectorySource:
     profile_id: str | None = None
     alpha: float = 0.0
     grader: Callable[[Query], str | None] = own_grader
+    policy_name: str | None = None
 
     def chunk_ids(self) -> list[str]:
         """Ids of all planned chunks, in order."""
@@ -64,6 +67,7 @@ class TrajectorySource:
         pairs = tuple(number[pair_id] for pair_id in guide.pairs)
         decision = {
             "router": self.router,
+            "policy_name": self.policy_name,
             "policy_version": guide.policy_id,
             "profile_id": self.profile_id,
             "alpha": self.alpha,
@@ -74,14 +78,26 @@ class TrajectorySource:
                 key=query.query_id,
                 query=query,
                 candidates=pairs,
-                decision=decision,
+                decision=decision | _place(prospect.where, row),
                 plan=TrajectoryPlan(
                     self.navigator,
                     pairs,
                     prospect.priors[row],
                     prospect.components[row],
                     self.grader(query),
+                    prospect.where is not None and bool(prospect.where.away[row]),
                 ),
             )
             for row, query in enumerate(queries)
         ]
+
+
+def _place(where: Whereabouts | None, row: int) -> dict[str, Any]:
+    """Columns on where a question lies; none where nobody looked."""
+    if where is None:
+        return {}
+    return {
+        "cluster_id": int(where.cluster[row]),
+        "cluster_distance": float(where.distance[row]),
+        "is_out_of_distribution": bool(where.away[row]),
+    }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from profiles.outcomes import OutcomeMatrices, outcome_matrices
+from profiles.policies.step_down import decided_by
 from profiles.prompts import prompt_version
 from tasks.batch.backlog_source import BacklogSource
 from tasks.batch.run import run_batch
@@ -228,6 +229,7 @@ async def route_steps(
             "pairs": list(guide.pairs),
             "price": guide.price,
             "strategy": [strategy.name, *(getattr(strategy, name, None) for name in _RULES)],
+            "away": decided_by(guide, away=True)[0],
         },
     )
     report = await _run(settings, source, backlog, choice, site)

@@ -176,6 +176,7 @@ class MultiStep:
 
     def _policy(self, choice: RouterChoice, profile: Profile) -> Guided:
         from profiles.policies.guide import policy_guide, strategy_guide
+        from profiles.policies.step_down import step_down
 
         fitted = self._fit(choice, profile)
         self._check_dollars(fitted.policy.costs * fitted.policy.cost_unit_usd)
@@ -186,11 +187,14 @@ class MultiStep:
         if choice.kind == "hybrid" and self._budget.given:
             strategy, rate, load = hybrid_within(fitted, self._budget, self._longest)
             guide = strategy_guide(fitted.policy, profile, strategy, "hybrid", rate)
+            guide = step_down(guide, fitted.policy, profile)
             why = f"the guarded choice{self._beyond(load)}"
             return Guided(guide, profile, Resolved(strategy.name, None, why))
         name = "hybrid" if choice.kind == "hybrid" else "policy"
         price, why = self._price(fitted, name)
         guide = policy_guide(fitted.policy, profile, name, price)
+        if name == "hybrid":
+            guide = step_down(guide, fitted.policy, profile)
         return Guided(guide, profile, Resolved(guide.strategy.name, None, why))
 
     def _fit(self, choice: RouterChoice, profile: Profile) -> Fitted:
@@ -224,7 +228,7 @@ class MultiStep:
     def _cascade(self, fitted: Fitted) -> tuple[Cascade, float | None, str]:
         """The best cascade on train, its price where it was chosen by one, and why."""
         from profiles.policies.strategies import Cascade
-        from tasks.learn.fit_policy import play_cascades
+        from tasks.learn.cascades import play_cascades
 
         price: float | None = None
         if self._budget.given:
@@ -297,7 +301,7 @@ def cascade_within(
     Where none does, the one of the least load.
     """
     from profiles.policies.strategies import Cascade
-    from tasks.learn.fit_policy import play_cascades
+    from tasks.learn.cascades import play_cascades
 
     played = play_cascades(fitted.environment, longest)
     loads = {name: _load(fitted, one, budget) for name, one in played.items()}

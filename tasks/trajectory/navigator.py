@@ -23,6 +23,7 @@ class Sight(NamedTuple):
     allowed: NDArray[np.bool_]
     priors: NDArray[np.float64]
     components: NDArray[np.float64]
+    away: bool = False
 
 
 class Course(NamedTuple):

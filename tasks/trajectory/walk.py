@@ -33,6 +33,7 @@ class TrajectoryPlan:
         priors: (C,) probability that each answers right, before any was called.
         components: (K,) of the question's embedding.
         grader: of the question, which says what kind of answer it wants; None where unknown.
+        away: whether the question is unlike anything in training.
     """
 
     navigator: Navigator
@@ -40,6 +41,7 @@ class TrajectoryPlan:
     priors: NDArray[np.float64]
     components: NDArray[np.float64]
     grader: str | None = None
+    away: bool = False
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ class Walk:
         course = await self.plan.navigator.next(
             Sight(
                 self._called.copy(), self._keys.copy(), np.asarray(allowed, np.bool_),
-                self.plan.priors, self.plan.components,
+                self.plan.priors, self.plan.components, self.plan.away,
             )
         )  # fmt: skip
         column = self._decided(course, allowed)
