@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +20,8 @@ from profiles.errors import ProfileError
 from profiles.policies.lattice import build_lattice
 from profiles.policies.policy import CASCADE, POLICY, PREDICTOR, SINGLE, Policy, PricePoint
 from profiles.policies.priors import Components, fit_components, training_priors
-from profiles.policies.strategies import CallOnce, Cascade, Learnt
+from profiles.policies.strategies import CallOnce, Learnt
+from tasks.learn.cascades import play_cascades
 from tasks.learn.environment import Environment, Observations
 from tasks.learn.exact_gradient import ExactTraining, train_exact
 from tasks.learn.fit_aggregator import AggregatorTraining, fit_aggregator, out_of_fold
@@ -44,8 +44,6 @@ Report = Callable[[str, "Look"], None]
 
 CLEARLY = 1.0
 """A bolder strategy must gain this many standard errors over a more cautious one."""
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-"""Confidences a cascade may stop at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,24 +358,3 @@ def _some(observations: Observations, rows: NDArray[np.int64]) -> Observations:
     return Observations(
         observations.states[rows], observations.leader[rows], observations.confidence[rows]
     )
-
-
-def play_cascades(
-    environment: Environment, longest: int
-) -> dict[tuple[tuple[int, ...], int, float], Played]:
-    """Every cascade of two or three pairs that stops when two agree or at a confidence."""
-    rows = np.arange(len(environment.recorded))
-    played = {}
-    pairs = environment.recorded.pairs
-    for length in range(2, min(longest, pairs, environment.lattice.max_calls) + 1):
-        for order in permutations(range(pairs), length):
-            if length == 2 and order[0] > order[1]:
-                continue
-            agrees = (2,) if length > 2 else (0,)
-            for agree in agrees:
-                name = (order, agree, 2.0)
-                played[name] = play_strategy(environment, rows, Cascade(*name))
-            for threshold in THRESHOLDS:
-                name = (order, 0, threshold)
-                played[name] = play_strategy(environment, rows, Cascade(*name))
-    return played
