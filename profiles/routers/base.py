@@ -46,6 +46,8 @@ class Decisions:
         expected_score: (n,) float64 in [0, 1], NaN where unknown.
         expected_cost_usd: (n,) float64 dollars, NaN where unknown.
         propensity: (n,) float64, probability with which the chosen pair was drawn.
+        chances: (n, P) float64, probability of every pair, rows summing to 1; None where the
+            router draws nothing at random: its choice has probability 1, every other pair 0.
         cluster: (n,) int64, -1 for routers without clusters.
         distance: (n,) float64 to the centroid, NaN without clusters.
         out_of_distribution: (n,) bool.
@@ -62,6 +64,7 @@ class Decisions:
     distance: NDArray[np.float64]
     out_of_distribution: NDArray[np.bool_]
     reason: tuple[str, ...]
+    chances: NDArray[np.float64] | None = None
 
 
 class Router(Protocol):

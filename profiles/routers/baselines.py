@@ -76,18 +76,18 @@ class RandomRouter(_Baseline):
         n = check_context(context, self._pairs, embeddings)
         draws = _uniform(context.query_ids, context.seed, self._pairs)
         ranking = rank_pairs(draws, context.allowed, self._ties)
-        allowed = (
-            np.full(n, self._pairs) if context.allowed is None else context.allowed.sum(axis=1)
-        )
+        allowed = np.ones((n, self._pairs)) if context.allowed is None else context.allowed
+        chances = allowed / allowed.sum(axis=1, keepdims=True)
         pair = ranking[:, 0]
-        return one_step(
+        decisions = one_step(
             ranking=ranking,
             utility=np.full((n, self._pairs), np.nan),
             expected_score=self._profile.train_micro[pair],
             expected_cost_usd=self._mean_costs[pair],
-            propensity=1.0 / allowed,
+            propensity=chosen(chances, pair),
             reason=("drawn at random among the allowed pairs",) * n,
         )
+        return replace(decisions, chances=chances)
 
 
 class FixedRouter(_Baseline):

@@ -94,9 +94,20 @@ class BacklogSource:
             "expected_score": _known(decisions.expected_score[row]),
             "expected_cost_usd": _dollars(decisions.expected_cost_usd[row]),
             "propensity": _known(decisions.propensity[row]),
+            "chances": self._chances(decisions, row),
             "alternatives": self._alternatives(decisions, row),
             "reason": decisions.reason[row],
         }
+
+    def _chances(self, decisions: Decisions, row: int) -> list[dict[str, Any]] | None:
+        """What could have been drawn; None where the choice was certain."""
+        if decisions.chances is None or decisions.chances[row].max() == 1.0:
+            return None
+        return [
+            {"pair_id": self.pool.pairs[pair].pair_id, "chance": float(chance)}
+            for pair, chance in enumerate(decisions.chances[row])
+            if chance > 0
+        ]
 
     def _alternatives(self, decisions: Decisions, row: int) -> list[dict[str, Any]]:
         best = [int(pair) for pair in decisions.ranking[row][:ALTERNATIVES] if pair >= 0]

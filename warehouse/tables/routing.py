@@ -88,6 +88,14 @@ DECISIONS = TableSchema(
         money("expected_cost_usd", "Cost the router expects of the pair."),
         number("propensity", "Probability with which the pair was drawn."),
         Column(
+            "chances",
+            pa.list_(
+                pa.struct([pa.field("pair_id", pa.string()), pa.field("chance", pa.float64())])
+            ),
+            "Every pair that could have been drawn, with its probability; null where one was "
+            "certain, and in rows older than this column.",
+        ),
+        Column(
             "alternatives",
             pa.list_(
                 pa.struct(

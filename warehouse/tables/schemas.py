@@ -24,7 +24,7 @@ from warehouse.tables.routing import (
     TRAJECTORIES,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever a column is added, removed or changes its type."""
 
 SCHEMAS: Mapping[str, TableSchema] = MappingProxyType(
