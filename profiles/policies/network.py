@@ -115,7 +115,15 @@ class PolicyNetwork(nn.Module):
 
     def forward(self, situation: Situation) -> Scores:
         """Score every action in every state."""
-        pairs = self.pair(situation.pairs)
+        return self.score(situation, self.pair(situation.pairs))
+
+    def score(self, situation: Situation, pairs: Tensor) -> Scores:
+        """Score every action in every state, of pairs that `self.pair` has read already.
+
+        Args:
+            situation: its `pairs` are not looked at.
+            pairs: (B, P, hidden).
+        """
         state = self._states(situation, pairs)
         mixed = functional.gelu(
             state[:, :, None, :] + pairs[:, None, :, :] + self.between(situation.between)
@@ -136,6 +144,11 @@ class PolicyNetwork(nn.Module):
             [situation.states, common[:, None, :].expand(questions, states, -1)], dim=2
         )
         members = situation.members.to(pairs.dtype)
-        called = members @ self.called(pairs)
+        # The sum over called pairs and the linear layer may change places: the layer goes over
+        # whichever is fewer, the states of a question or its pairs.
+        if members.dim() == 3:
+            called = self.called((members[..., None] * pairs[:, None]).sum(dim=2))
+        else:
+            called = members @ self.called(pairs)
         state: Tensor = self.state(told) + called
         return state

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from profiles.policies.network import NetworkSettings, PolicyNetwork
-from tasks.learn.training import PRICES, Loop, Metrics, split_rows, train
+from tasks.learn.training import PRICES, Loop, Metrics, learning_rows, random_log_prices, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,10 @@ def train_exact(
         training: constants.
         checkpoint: file to go on from and to write; None keeps none.
         report: told at every look at validation.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged or belongs to another training.
+        ValueError: fewer than two questions have a pair that can be called.
     """
     training = training or ExactTraining()
     loop = Loop(
@@ -77,25 +81,29 @@ def train_exact(
         seed=training.seed,
         checkpoint=checkpoint,
     )
-    return train(environment, _Exact(environment, training), loop, report)
+    return train(environment, ExactGradient(environment, training), loop, report)
 
 
-class _Exact:
+class ExactGradient:
+    """The estimator: one step of gradient a minibatch of questions, nothing sampled but them."""
+
     def __init__(self, environment: Environment, training: ExactTraining) -> None:
+        self.settings = training
         self._environment = environment
-        self._training = training
-        learn, _ = split_rows(len(environment.recorded), training.validation, training.seed)
+        learn, _ = learning_rows(environment, training.validation, training.seed)
         self._rows = torch.from_numpy(learn)
         self._batch = min(training.batch, len(learn))
 
     @property
     def iterations(self) -> int:
-        return self._training.epochs * max(1, len(self._rows) // self._batch)
+        """How many there are."""
+        return self.settings.epochs * max(1, len(self._rows) // self._batch)
 
     def iterate(
         self, network: PolicyNetwork, optimizer: torch.optim.Optimizer, iteration: int
     ) -> Metrics:
-        training = self._training
+        """One minibatch of questions, in every called set."""
+        training = self.settings
         rows = self._rows[torch.randperm(len(self._rows))[: self._batch]]
         log_price = random_log_prices(len(rows), training.prices)
         network.train()
@@ -114,12 +122,6 @@ class _Exact:
             "entropy": float(entropy.detach().mean()),
             "gradient_norm": float(norm),
         }
-
-
-def random_log_prices(count: int, prices: tuple[float, float]) -> Tensor:
-    """(count,) natural logarithms of prices, even between the logarithms of both ends."""
-    low, high = torch.tensor(prices).log().tolist()
-    return torch.empty(count).uniform_(low, high)
 
 
 def lattice_values(

@@ -100,7 +100,7 @@ def train(
         loop: everything else.
         report: told at every look.
     """
-    _, hold = split_rows(len(environment.recorded), loop.validation, loop.seed)
+    _, hold = learning_rows(environment, loop.validation, loop.seed)
     total = estimator.iterations
     with torch.random.fork_rng():
         torch.manual_seed(loop.seed)
@@ -170,6 +170,31 @@ def split_rows(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64],
     order = np.random.default_rng(seed).permutation(n)
     held = max(1, round(n * validation))
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def learning_rows(
+    environment: Environment, validation: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Questions to learn from and to stop by: those where at least one pair can be called.
+
+    Raises:
+        ValueError: there are fewer than two of them.
+    """
+    usable = np.flatnonzero(environment.available.any(dim=1).numpy())
+    if len(usable) < 2:
+        msg = (
+            f"{len(usable)} of {len(environment.recorded)} questions have a scored outcome of any"
+            " candidate pair; a policy needs at least two to learn from"
+        )
+        raise ValueError(msg)
+    learn, hold = split_rows(len(usable), validation, seed)
+    return usable[learn], usable[hold]
+
+
+def random_log_prices(count: int, prices: tuple[float, float]) -> Tensor:
+    """(count,) natural logarithms of prices, even between the logarithms of both ends."""
+    low, high = torch.tensor(prices).log().tolist()
+    return torch.empty(count).uniform_(low, high)
 
 
 def price_grid(prices: tuple[float, float] = PRICES, count: int = 10) -> NDArray[np.float64]:
