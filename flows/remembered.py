@@ -26,7 +26,8 @@ def remember(settings: RouteSettings, run_id: str) -> None:
     from warehouse.commits import make_folder, published
 
     told = settings.model_dump(mode="json", exclude=set(_ELSEWHERE))
-    told |= {name: os.path.abspath(told[name]) for name in ("backlog", "pool")}  # noqa: PTH100
+    places = ["backlog", "pool", *(["policy"] if "/" in (settings.policy or "") else [])]
+    told |= {name: os.path.abspath(told[name]) for name in places}  # noqa: PTH100
     folder = staging_folder(settings.root, run_id)
     make_folder(folder)
     with published(folder / FILE) as temporary:

@@ -85,8 +85,8 @@ def route_session(
     env = os.environ if env is None else env
     prepared = prepare(route_job(settings, flow_run_id), env=env)
     say(f"route {settings.backlog} as run {prepared.run_id} under {settings.root}")
-    if prepared.because:
-        say(f"router auto: {prepared.because}")
+    if prepared.choice:
+        say(prepared.choice)
     say_sandbox(prepared.pool)
     remember(settings, prepared.run_id)
     params = settings.public() | prepared.identity

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -49,6 +49,7 @@ Clusters = Annotated[int | Literal["auto"], BeforeValidator(read_clusters)]
 """Number of KMeans clusters, or to choose it by held-out routing value."""
 _MOST_CLUSTERS = 10_000
 
+T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -162,9 +163,10 @@ class RouteSettings(_RunSettings):
     identity_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "router", "alpha", "chunk_size", "limit", "encoder", "encoder_dtype", "seed",
+            "explore", "explorer", "explore_band", "price", "max_cost_per_query_usd",
         }
     )  # fmt: skip
-    resolved_fields: ClassVar[frozenset[str]] = frozenset({"backlog", "pool", "profile"})
+    resolved_fields: ClassVar[frozenset[str]] = frozenset({"backlog", "pool", "profile", "policy"})
 
     backlog: str
     """The questions: a file, a folder or a glob of JSONL, CSV or Parquet."""
@@ -174,6 +176,41 @@ class RouteSettings(_RunSettings):
     """Id of the profile to route by, or `latest`."""
     alpha: float = Field(default=0.0, ge=0, le=1)
     """Weight of cost against accuracy: 0 asks for the best answer, 1 for the cheapest."""
+    explore: float = Field(default=0.0, ge=0, le=1)
+    """Share of the questions whose pair is drawn at random, so that other routers can be judged."""
+    explorer: Literal["epsilon", "thompson"] = "epsilon"
+    """How: uniformly among pairs of nearly the best utility, or as often as each may be best."""
+    explore_band: float = Field(default=0.02, ge=0, le=1)
+    """Utility below the best one's at which a pair is still drawn: 0.02 is two points."""
+    policy: str | None = Field(default=None, min_length=1)
+    """Multi-step policy: champion, challenger, a version, its id, or a folder such as ./mine."""
+    price: float | None = Field(default=None, gt=0)
+    """With a policy: share of accuracy that a unit of cost must earn; 0.01 where none is given."""
+    max_cost_per_query_usd: Decimal | None = Field(default=None, gt=0)
+    """With a policy: take the smallest price at which a question is expected to cost no more."""
+
+    @field_validator("policy")
+    @classmethod
+    def _without_one_step_knobs(cls, policy: str | None, info: ValidationInfo) -> str | None:
+        if policy is not None and info.data.get("alpha"):
+            raise ValueError(
+                "a policy weighs cost by its price: leave alpha out, and give --price or "
+                "--max-cost-per-query"
+            )
+        if policy is not None and info.data.get("explore"):
+            raise ValueError("pairs are drawn for one-step routers only: leave explore out")
+        return policy
+
+    @field_validator("price", "max_cost_per_query_usd")
+    @classmethod
+    def _of_a_policy(cls, value: T, info: ValidationInfo) -> T:
+        if value is None:
+            return value
+        if "policy" in info.data and info.data["policy"] is None:
+            raise ValueError("only a policy has a price: name it too, such as --policy champion")
+        if info.data.get("price") is not None:
+            raise ValueError("--price says it already: leave out one of the two")
+        return value
 
 
 class ProfileSettings(_RunSettings):

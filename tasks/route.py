@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from profiles.errors import RouterError
 from profiles.prompts import prompt_version
 from tasks.batch.backlog_source import BacklogSource
 from tasks.batch.equip import check_ready, equipment, judge_of, sandbox_tier
@@ -21,6 +23,8 @@ from tasks.batch.run import run_batch
 from tasks.batch.spec import BatchSettings, Equipment, ProgressSink, RunReport, WrapChunk
 from tasks.batch.stop import StopFlag
 from tasks.read import InputError, Staged, input_fingerprint, load_plan, stage_backlog
+from tasks.route_explore import exploring, identity_of, refuse_blind, refuse_policy
+from tasks.route_policy import PolicyChoice, check_has_policy, choose_policy
 from warehouse.ledger import Ledger, open_ledger
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from profiles.pool import Pool
     from profiles.profile import Profile
     from profiles.routers.base import Router
+    from tasks.batch.item import ItemSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,14 @@ class RouteJob(BatchJob):
     router: str = "auto"
     profile: str = "latest"
     alpha: float = 0.0
+    explore: float = 0.0
+    explorer: str = "epsilon"
+    explore_band: float = 0.02
+    policy: str | None = None
+    price: float | None = None
+    max_cost_per_query_usd: Decimal | None = None
+    mlflow_uri: str = ""
+    artifacts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +60,14 @@ class Prepared:
     """A job with everything that was looked up for it; nothing has been paid yet.
 
     Attributes:
-        router: decides; its name says what `auto` came to, such as `auto:predictor`.
-        because: one line on why `auto` came to that; empty for other routers.
+        router: decides; its name says what `auto` came to, such as `auto:predictor`. A policy
+            takes its place where the job names one.
+        because: one line on why `auto` came to that, or on the policy; empty for other routers.
     """
 
     job: RouteJob
     pool: Pool
-    router: Router
+    router: Router | PolicyChoice
     profile_id: str | None
     embed: Callable[[Sequence[str]], NDArray[np.float32]]
     run_id: str
@@ -66,8 +80,22 @@ class Prepared:
         """Where the run's plan is staged."""
         return self.job.root / "staging" / self.run_id
 
-    def source(self, staged: Staged) -> BacklogSource:
+    @property
+    def policy(self) -> PolicyChoice | None:
+        """The policy that decides, None where a router does."""
+        return self.router if isinstance(self.router, PolicyChoice) else None
+
+    @property
+    def choice(self) -> str:
+        """One line on who decides and why, for people; empty where the job said it all."""
+        if not self.because:
+            return ""
+        return f"{'policy' if self.policy else 'router auto'}: {self.because}"
+
+    def source(self, staged: Staged) -> ItemSource:
         """The staged backlog, embedded and decided chunk by chunk."""
+        if isinstance(self.router, PolicyChoice):
+            return self.router.source(self.folder, staged, self.pool, time.perf_counter)
         return BacklogSource(
             folder=self.folder,
             chunks=staged.chunks,
@@ -92,6 +120,7 @@ def prepare(job: RouteJob, *, env: Mapping[str, str], to_pay: bool = True) -> Pr
     Raises:
         PoolError, PoolNotReadyError: the pool file is wrong, or keys or prices are missing.
         ProfileNotFoundError, ProfileError, RouterError: the knowledge to route by is missing.
+        PolicyNotFoundError, RegistryError: the policy is; see `tasks.route_policy.choose_policy`.
         InputError: the backlog cannot be found or read.
     """
     from profiles.pool_file import load_pool
@@ -100,34 +129,38 @@ def prepare(job: RouteJob, *, env: Mapping[str, str], to_pay: bool = True) -> Pr
     if to_pay:
         check_ready(pool, env=env, allow_unpriced=job.allow_unpriced)
     sha = input_fingerprint(job.backlog)
-    router, because, profile_id, embed = _router(job, pool)
-    identity = {
+    identity: dict[str, Any] = {
         "kind": "route",
         "input_sha256": sha,
         "pool": pool.fingerprint,
-        "profile_id": profile_id,
-        "router": job.router,
         "alpha": job.alpha,
         "chunk_size": job.chunk_size,
         "limit": job.limit,
         "seed": job.seed,
-        "encoder": [job.encoder, job.encoder_dtype] if router.needs_embeddings else None,
         "prompts": prompt_version(),
     }
-    if because:
+    encoder = [job.encoder, job.encoder_dtype]
+
+    def named(identity: dict[str, Any]) -> str:
+        return job.name or run_name(job.backlog, identity)
+
+    if job.policy is not None:
+        refuse_policy(job)
+        choice, identity = choose_policy(job, identity | {"encoder": encoder}, pool, named)
+        return Prepared(
+            job, pool, choice, choice.profile.profile_id, choice.embed, named(identity), identity,
+            sha, choice.because,
+        )  # fmt: skip
+    router, because, profile_id, embed = _router(job, pool)
+    identity |= {
+        "profile_id": profile_id,
         # A release that judges routers otherwise must not go on with another one's run.
-        identity["router"] = router.name
-    return Prepared(
-        job,
-        pool,
-        router,
-        profile_id,
-        embed,
-        job.name or run_name(job.backlog, identity),
-        identity,
-        sha,
-        because,
-    )
+        "router": router.name if because else job.router,
+        "encoder": encoder if router.needs_embeddings else None,
+    } | identity_of(job)
+    if job.explore:
+        identity["explore"] = [job.explore, job.explorer, job.explore_band]
+    return Prepared(job, pool, router, profile_id, embed, named(identity), identity, sha, because)
 
 
 def run_name(source: str, identity: Mapping[str, Any]) -> str:
@@ -143,7 +176,10 @@ def _router(
     from profiles.routers.pool_only import fixed_for_pool
     from tasks.profiling.store import find_profile
 
+    check_has_policy(job.router)
     if job.router.startswith("fixed:") or job.router == "random":
+        refuse_blind(job)
+        _refuse_exploring(job)
         return fixed_for_pool(job.router, pool), "", None, _no_embedding
     from profiles.profile import check_compatible
     from profiles.routers.registry import build_router, check_router_name
@@ -154,6 +190,12 @@ def _router(
         router, because = _resolved(profile, job.alpha)
     else:
         router, because = build_router(job.router, profile), ""
+    router = exploring(job, router, profile)
+    if job.explore:
+        from profiles.exploration import Exploration, ExploringRouter
+
+        how = Exploration(job.explore, job.explorer, job.explore_band)
+        router = ExploringRouter(router, how, profile)
     if not router.needs_embeddings:
         check_compatible(profile, pool, profile.encoder_fingerprint)
         return router, because, profile.profile_id, _no_embedding
@@ -162,6 +204,15 @@ def _router(
     embedder = cached_embedder(job.root, job.encoder, dtype=job.encoder_dtype)
     check_compatible(profile, pool, embedder.fingerprint)
     return router, because, profile.profile_id, embedder
+
+
+def _refuse_exploring(job: RouteJob) -> None:
+    if job.explore:
+        raise RouterError(
+            f"router {job.router!r} knows no utility of pairs, so there is nothing to explore "
+            "near the best one: leave --explore out, or choose auto, cluster, predictor or "
+            "best-single. Router random draws among all pairs as it is."
+        )
 
 
 def _resolved(profile: Profile, alpha: float) -> tuple[Router, str]:

@@ -44,8 +44,8 @@ def make_plan(settings: RouteSettings) -> Plan:
     prepared = prepare(route_job(settings), env=os.environ, to_pay=False)
     staged = stage(prepared)
     say_staged(settings.backlog, staged)
-    if prepared.because:
-        say(f"router auto: {prepared.because}")
+    if prepared.choice:
+        say(prepared.choice)
     if prepared.router.needs_embeddings:
         say(f"embedding and deciding {staged.unique:,} questions (embeddings are kept) ...")
     with closing(open_ledger(settings.root)) as ledger:
