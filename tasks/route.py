@@ -13,7 +13,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from profiles.errors import RouterError
 from profiles.prompts import prompt_version
 from tasks.batch.backlog_source import BacklogSource
 from tasks.batch.equip import check_ready, equipment, judge_of, sandbox_tier
@@ -158,8 +157,6 @@ def prepare(job: RouteJob, *, env: Mapping[str, str], to_pay: bool = True) -> Pr
         "router": router.name if because else job.router,
         "encoder": encoder if router.needs_embeddings else None,
     } | identity_of(job)
-    if job.explore:
-        identity["explore"] = [job.explore, job.explorer, job.explore_band]
     return Prepared(job, pool, router, profile_id, embed, named(identity), identity, sha, because)
 
 
@@ -179,7 +176,6 @@ def _router(
     check_has_policy(job.router)
     if job.router.startswith("fixed:") or job.router == "random":
         refuse_blind(job)
-        _refuse_exploring(job)
         return fixed_for_pool(job.router, pool), "", None, _no_embedding
     from profiles.profile import check_compatible
     from profiles.routers.registry import build_router, check_router_name
@@ -191,11 +187,6 @@ def _router(
     else:
         router, because = build_router(job.router, profile), ""
     router = exploring(job, router, profile)
-    if job.explore:
-        from profiles.exploration import Exploration, ExploringRouter
-
-        how = Exploration(job.explore, job.explorer, job.explore_band)
-        router = ExploringRouter(router, how, profile)
     if not router.needs_embeddings:
         check_compatible(profile, pool, profile.encoder_fingerprint)
         return router, because, profile.profile_id, _no_embedding
@@ -204,15 +195,6 @@ def _router(
     embedder = cached_embedder(job.root, job.encoder, dtype=job.encoder_dtype)
     check_compatible(profile, pool, embedder.fingerprint)
     return router, because, profile.profile_id, embedder
-
-
-def _refuse_exploring(job: RouteJob) -> None:
-    if job.explore:
-        raise RouterError(
-            f"router {job.router!r} knows no utility of pairs, so there is nothing to explore "
-            "near the best one: leave --explore out, or choose auto, cluster, predictor or "
-            "best-single. Router random draws among all pairs as it is."
-        )
 
 
 def _resolved(profile: Profile, alpha: float) -> tuple[Router, str]:
