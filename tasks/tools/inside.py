@@ -1,22 +1,22 @@
 """What runs inside the sandbox, around the model's program.
 
-The text of this file is handed to the sandbox's interpreter with `-c`; it imports the standard
-library alone and nothing of ATLAS. Standard input is one JSON object: `program`, `stdin`, the
-resource limits, and the file descriptor the report goes to. The report is lines: `started`
-before the program's first line, and one JSON object if an exception ended it.
+The text of this file is handed to the sandbox's interpreter with `-c`. Standard input is one
+marshalled dictionary: `program`, `stdin`, the resource limits, and the file descriptor the report
+goes to. The report is lines: `started` before the program's first line, and one JSON object if an
+exception ended it.
+
+It imports what is compiled into the interpreter and nothing else: `os`, `json`, `ast` and `typing`
+take longer to import than most programs take to run, and every program would pay for them.
 """
 
-from __future__ import annotations
-
-import ast
+import _ast
 import builtins
 import io
-import json
-import os
+import marshal
+import posix
 import resource
 import sys
-import types
-from typing import Any
+from _json import encode_basestring_ascii
 
 NAME = "program.py"
 
@@ -38,19 +38,21 @@ def limit_resources(limits: dict[str, int]) -> None:
 
 def execute(program: str) -> None:
     """Run the program as `__main__`; the value of a last bare expression is printed."""
-    tree = ast.parse(program, NAME)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    main = types.ModuleType("__main__")
+    flags: int = _ast.PyCF_ONLY_AST
+    tree = compile(program, NAME, "exec", flags, dont_inherit=True)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], _ast.Expr) else None
+    main = type(sys)("__main__")
     sys.modules["__main__"] = main
-    exec(compile(tree, NAME, "exec"), main.__dict__)  # noqa: S102
-    if isinstance(last, ast.Expr):
-        value = eval(compile(ast.Expression(last.value), NAME, "eval"), main.__dict__)  # noqa: S307
+    exec(compile(tree, NAME, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+    if isinstance(last, _ast.Expr):
+        shown = compile(_ast.Expression(last.value), NAME, "eval", dont_inherit=True)
+        value = eval(shown, main.__dict__)  # noqa: S307
         if value is not None:
             print(repr(value))  # noqa: T201
 
 
-def describe(error: BaseException) -> dict[str, Any]:
-    """Type, line in the program, and cause of what ended it.
+def describe(error: BaseException) -> str:
+    """Type, line in the program, and cause of what ended it, as one JSON object.
 
     Written out by hand: `traceback` takes longer to import than most programs take to run, and
     after a MemoryError there may be no room for it.
@@ -67,12 +69,14 @@ def describe(error: BaseException) -> dict[str, Any]:
     except Exception:
         said = ""
     cause = f"{name}: {said.strip()}" if said.strip() else name
-    return {"type": name, "line": line, "cause": cause[:1000]}
+    where = "null" if line is None else str(line)
+    kind, why = encode_basestring_ascii(name), encode_basestring_ascii(cause[:1000])
+    return f'{{"type": {kind}, "line": {where}, "cause": {why}}}'
 
 
 def run(program: str, report: int) -> int:
     """Run, report what ended it, and return the exit code."""
-    os.write(report, b"started\n")
+    posix.write(report, b"started\n")
     try:
         execute(program)
         sys.stdout.flush()
@@ -82,16 +86,18 @@ def run(program: str, report: int) -> int:
         print(stop.code, file=sys.stderr)  # noqa: T201
         return 1
     except BaseException as error:
-        os.write(report, json.dumps(describe(error)).encode() + b"\n")
+        posix.write(report, describe(error).encode() + b"\n")
         return 1
     return 0
 
 
 def main() -> None:
     """Read the request, lower the limits, run."""
-    request = json.loads(sys.stdin.buffer.read())
+    request = marshal.loads(sys.stdin.buffer.read())  # noqa: S302
     sys.stdin = io.StringIO(request["stdin"])
-    os.environ.clear()
+    for name in list(posix.environ):
+        posix.unsetenv(name)
+    posix.environ.clear()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -106,7 +112,7 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        os._exit(code or 1)
+        posix._exit(code or 1)
     sys.exit(code)
 
 
