@@ -226,7 +226,8 @@ async def _compare(
     for choice in choices:
         name = choice.name
         note(f"{backlog.split}: {len(backlog.place):,} questions through {name}")
-        if choice.multi_step:
+        alone = steps.one_step_reason(choice)
+        if choice.multi_step and not alone:
             guided = steps.guided(choice)
             taken[name] = guided.resolved
             routed[name] = await route_steps(
@@ -240,8 +241,9 @@ async def _compare(
             measured[name] = read_back(site.root, backlog, routed[name].run_id)
             continue
         profile = knowledge.profile(choice)
-        router = choice.build(profile)
-        taken[name] = _resolved(choice, router, profile, job.alpha)
+        router = AutoRouter(profile) if alone else choice.build(profile)
+        resolved = _resolved(choice, router, profile, job.alpha)
+        taken[name] = resolved and resolved._replace(why=alone + resolved.why)
         if isinstance(router, AutoRouter):
             router = router.resolved(job.alpha)
         routed[name] = await route_split(

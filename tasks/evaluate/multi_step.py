@@ -139,6 +139,19 @@ class MultiStep:
             self._guided[choice.name] = make(choice, profile)
         return self._guided[choice.name]
 
+    def one_step_reason(self, choice: RouterChoice) -> str:
+        """Why `hybrid` takes one step here, as `auto` does; empty where it need not."""
+        from tasks.learn.recorded import comparable
+
+        if choice.kind != "hybrid":
+            return ""
+        profile = self._knowledge.profile(choice)
+        assert profile.train is not None
+        keys = recorded_keys(self._table, self._knowledge.outcomes, profile.train.query_ids)
+        if comparable(keys, profile.train.scores):
+            return ""
+        return "few right answers of the training questions are recorded to compare, so as `auto`: "
+
     def grader_of(self) -> dict[str, str | None]:
         """The grader of every question of the table, by its id; empty where none is named."""
         return graders_of(self._table)

@@ -139,6 +139,17 @@ def code_keys(keys: list[list[str | None]]) -> NDArray[np.int64]:
     return coded
 
 
+def comparable(keys: NDArray[np.int64], scores: Matrix) -> bool:
+    """Whether there are answers to compare: at least half of the right ones have a key.
+
+    Args:
+        keys: (n, P) answer keys of training questions, -1 without one.
+        scores: (n, P) their scores; NaN is unscored.
+    """
+    right = np.nan_to_num(scores) > TARGET
+    return bool(((keys >= 0) & right).sum() * 2 >= max(right.sum(), 1))
+
+
 def candidate_pairs(
     scores: Matrix, costs: Matrix, prices: NDArray[np.float64], most: int
 ) -> NDArray[np.int64]:
