@@ -1,4 +1,8 @@
-"""How a paid session ends: its exit code, said in words that name what goes on from here."""
+"""How a paid session ends: its exit code, said in words that name what goes on from here.
+
+A worker of a deployment has nobody who reads an exit code: there what would be one is a failed
+flow run.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +36,36 @@ class Ended(Protocol):
     def fatal(self) -> Mapping[str, str]:
         """Errors that closed a provider."""
         ...
+
+
+def scheduled_ending(
+    session: Ended, *, unit: str, max_cost_usd: Decimal | None, fail_on_error: float, then: str
+) -> None:
+    """Fail the flow run of a deployment where too many rows failed; nothing anywhere else.
+
+    A session that stopped at its budget or by hand is no failure: the next schedule goes on.
+
+    Args:
+        session: how it ended.
+        unit: what its rows are called.
+        max_cost_usd: the budget it had.
+        fail_on_error: share of failed rows that is still no failure.
+        then: the command that looks at the failed ones, or tries them again.
+
+    Raises:
+        CommandError: more failed than is allowed, or every provider was closed by an error.
+    """
+    from flows.orchestration import of_a_deployment
+
+    if not of_a_deployment():
+        return
+    code = ending(session, unit=unit, max_cost_usd=max_cost_usd, fail_on_error=fail_on_error)
+    if code == ROWS_FAILED:
+        raise CommandError(
+            f"{session.failed_share:.0%} of the {unit} failed, more than the {fail_on_error:.0%} "
+            "allowed; what was answered is kept.",
+            then,
+        )
 
 
 def ending(session: Ended, *, unit: str, max_cost_usd: Decimal | None, fail_on_error: float) -> int:

@@ -9,15 +9,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.endings import ending
-from flows.failures import ROWS_FAILED, CommandError
-from flows.orchestration import (
-    chunk_tasks,
-    flow_run_id,
-    of_a_deployment,
-    publish_link,
-    publish_markdown,
-)
+from flows.endings import scheduled_ending
+from flows.orchestration import chunk_tasks, flow_run_id, publish_link, publish_markdown
 from flows.profile_pages import page_path
 from flows.refresh_outcome import RefreshOutcome
 from flows.refresh_report import refresh_text
@@ -44,18 +37,11 @@ def refresh_nightly(settings: RefreshSettings) -> RefreshOutcome:
     if outcome.profile_id is not None:
         page = page_path(settings.root, outcome.profile_id)
         publish_link("profile-page", page, "what changed, to look at")
-    if of_a_deployment():
-        # Nobody reads an exit code there: what would be one must be a failed flow run.
-        code = ending(
-            outcome,
-            unit="cells",
-            max_cost_usd=settings.max_cost_usd,
-            fail_on_error=settings.fail_on_error,
-        )
-        if code == ROWS_FAILED:
-            raise CommandError(
-                f"{outcome.failed_share:.0%} of the cells failed, more than the "
-                f"{settings.fail_on_error:.0%} allowed; what was answered is kept.",
-                f"atlas runs show {outcome.run_id}",
-            )
+    scheduled_ending(
+        outcome,
+        unit="cells",
+        max_cost_usd=settings.max_cost_usd,
+        fail_on_error=settings.fail_on_error,
+        then=f"atlas runs show {outcome.run_id}",
+    )
     return outcome

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.endings import ending
-from flows.failures import ROWS_FAILED, CommandError
-from flows.orchestration import chunk_tasks, flow_run_id, of_a_deployment, publish_markdown
+from flows.endings import scheduled_ending
+from flows.orchestration import chunk_tasks, flow_run_id, publish_markdown
 from flows.routing import RouteReport, route_session
 from flows.settings import RouteSettings
 
@@ -32,20 +31,13 @@ def route_backlog(settings: RouteSettings) -> RouteReport:
     """
     report = route_session(settings, wrap=chunk_tasks, flow_run_id=flow_run_id())
     publish_markdown("route-report", as_markdown(report), f"run {report.run_id}: {report.status}")
-    if of_a_deployment():
-        # Nobody reads an exit code there: what would be one must be a failed flow run.
-        code = ending(
-            report,
-            unit="rows",
-            max_cost_usd=settings.max_cost_usd,
-            fail_on_error=settings.fail_on_error,
-        )
-        if code == ROWS_FAILED:
-            raise CommandError(
-                f"{report.failed_share:.0%} of the rows failed, more than the "
-                f"{settings.fail_on_error:.0%} allowed.",
-                f"atlas runs retry {report.run_id}",
-            )
+    scheduled_ending(
+        report,
+        unit="rows",
+        max_cost_usd=settings.max_cost_usd,
+        fail_on_error=settings.fail_on_error,
+        then=f"atlas runs retry {report.run_id}",
+    )
     return report
 
 
