@@ -2,7 +2,8 @@
 
     0  done                       3  stopped at the budget; the same command resumes
     1  error                      4  more rows failed than --fail-on-error allows
-    2  wrong usage or settings  130  stopped by Ctrl-C or SIGTERM; the same command resumes
+    2  wrong usage or settings    5  the gate refused a policy; the champion stays
+                              130  stopped by Ctrl-C or SIGTERM; the same command resumes
 
 Error classes are matched by name, so that explaining one imports none of the modules behind them.
 """
@@ -18,7 +19,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-OK, ERROR, USAGE, BUDGET, ROWS_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, ERROR, USAGE, BUDGET, ROWS_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 
 class Failure(NamedTuple):
@@ -58,6 +59,7 @@ _THEN: dict[str, tuple[str | None, int]] = {
     "tasks.read.errors.ReadError": (None, ERROR),
     "tasks.freshness.suggestions.SuggestionError": ("atlas profile suggest --help", ERROR),
     "tasks.batch.equip.PoolNotReadyError": ("atlas doctor{pool}", ERROR),
+    "tasks.learn.promotion.RollbackError": (None, ERROR),
     "tasks.profiling.store.ProfileNotFoundError": ("atlas profile run QUESTIONS{pool}", ERROR),
     "tasks.profiling.profile.ProfileIncompleteError": (None, ERROR),
     "tasks.call.recorded.RecordedTableError": (None, ERROR),
@@ -69,6 +71,9 @@ _THEN: dict[str, tuple[str | None, int]] = {
     "tasks.call.errors.CallError": (None, ERROR),
     "tasks.tools.registry.ToolConfigError": ("atlas doctor{pool}", ERROR),
     "tasks.encoders.EmbeddingError": (None, ERROR),
+    "tasks.registry.versions.PolicyNotFoundError": ("atlas policy list", ERROR),
+    "tasks.registry.versions.RegistryError": (None, ERROR),
+    "tasks.learn.checkpoint.CheckpointError": (None, ERROR),
     "tasks.simulate.faults.FaultsError": ("atlas simulate --help", USAGE),
     "tasks.simulate.parameters.ParametersError": (None, ERROR),
     "tasks.report.other_routers.AgainstError": ("atlas report --help", USAGE),
@@ -141,7 +146,7 @@ def _known(error: BaseException, argv: Sequence[str]) -> Failure | None:
 
 
 def _verb(argv: Sequence[str]) -> str:
-    families = ("profile", "runs")
+    families = ("profile", "runs", "policy")
     words = [word for word in argv[:2] if not word.startswith("-")]
     return " ".join(words[: 2 if words and words[0] in families else 1])
 

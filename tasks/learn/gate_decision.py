@@ -273,9 +273,13 @@ def _digits(largest: float) -> int:
 
 
 def markdown_table(headers: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    cells = [headers, ["---"] * len(headers), *rows]
-    return [f"| {' | '.join(row)} |" for row in cells]
+    """Lines of a Markdown table whose columns stand under each other, to be read as text too."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    cells = [headers, ["-" * width for width in widths], *rows]
+    return [
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+        for row in cells
+    ]
 
 
 def _group(one: Group) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def append_history(
     Raises:
         WarehouseError: the file cannot be written.
     """
-    entry = HistoryEntry(profile_id, event, datetime.now(UTC), by or _who(), reason, previous)
+    entry = HistoryEntry(profile_id, event, datetime.now(UTC), by or who(), reason, previous)
     last = read_history(folder)[-1:]
     if last and last[0]._replace(at=entry.at) == entry:
         return last[0]
@@ -102,7 +102,8 @@ def _entry(line: bytes) -> HistoryEntry | None:
         return None
 
 
-def _who() -> str:
+def who() -> str:
+    """The user and machine of this process, as histories name them."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):

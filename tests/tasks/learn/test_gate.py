@@ -306,7 +306,7 @@ def test_the_table_for_people_shows_points_dollars_and_verdict():
     ).as_markdown()
 
     assert text.startswith("## Gate: accepted\n")
-    assert "| accuracy | " in text
+    assert "| accuracy        | " in text
     assert "| cost a question | $0.00" in text
     assert "+4.0 [" in text
     assert not re.search(r"-\d", text), "a minus is a minus, not a hyphen"
