@@ -337,12 +337,33 @@ class EvaluateSettings(HomeSettings):
         return routers
 
 
+class PromoteSettings(HomeSettings):
+    """`atlas policy promote`: what a policy must show to become champion."""
+
+    section: ClassVar[str] = "promote"
+    runtime_fields: ClassVar[frozenset[str]] = HomeSettings.runtime_fields | {
+        "price", "margin", "harm_margin", "least_questions", "seed",
+    }  # fmt: skip
+
+    price: float | None = Field(default=None, gt=0)
+    """Share of accuracy that a unit of cost must earn, at which both are played; else 0.01."""
+    margin: float = Field(default=0.02, ge=0, le=1)
+    """Accuracy that may be lost for money: 0.02 is two points."""
+    harm_margin: float = Field(default=0.02, ge=0, le=1)
+    """Utility that a single dataset may lose: 0.02 is two points."""
+    least_questions: int = Field(default=100, ge=1)
+    """Held-out questions below which nothing is promoted."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the bootstrap."""
+
+
 ALL_SETTINGS: tuple[type[HomeSettings], ...] = (
     HomeSettings,
     RouteSettings,
     ProfileSettings,
     RefreshSettings,
     EvaluateSettings,
+    PromoteSettings,
 )
 
 
