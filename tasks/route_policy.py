@@ -78,6 +78,11 @@ class PolicyChoice:
         return f"{self.registered} ({policy_id})" if self.registered else policy_id
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Policy, price and profile, each in a word or two, for lists of what decided."""
+        return self.label, f"price {self.price:.4g}", self.profile.profile_id
+
+    @property
     def because(self) -> str:
         """One line on what was found, and what is expected of it."""
         parts = [f"{self.label} at price {self.price:.4g} a unit of cost"]

@@ -18,6 +18,7 @@ from flows.verbs.run_lookup import Name, counted, find_run, read_ledger, shown_s
 
 if TYPE_CHECKING:
     from flows.settings import HomeSettings
+    from tasks.report.facts import Steps
     from warehouse.ledger import Ledger, RunRecord
 
 app = typer.Typer(
@@ -103,9 +104,11 @@ def show(
 
 def _shown(settings: HomeSettings, ledger: Ledger, run: RunRecord) -> dict[str, Any]:
     from flows.run_places import dead_letters
+    from tasks.report.run_steps import steps_of
 
     counts, spend = counted(ledger, run), ledger.spend(run.run_id)
     states = [state for state, _, _ in ledger.chunk_states(run.run_id).values()]
+    steps = steps_of(settings.root, ledger, run.run_id)
     files: dict[str, str] = {}
     for record in ledger.commits(run_id=run.run_id):
         files.setdefault(record.table, str(Path(record.path).parent))
@@ -128,6 +131,7 @@ def _shown(settings: HomeSettings, ledger: Ledger, run: RunRecord) -> dict[str, 
             "waiting": run.unique_rows - counts.answered - counts.failed - counts.in_doubt,
         },
         "chunks": {state: states.count(state) for state in ("committed", "partial", "planned")},
+        **({} if steps is None else {"steps": _steps(steps)}),
         "money": {
             "settled_usd": spend.settled_usd,
             "doubt_usd": spend.doubt_usd,
@@ -144,6 +148,15 @@ def _shown(settings: HomeSettings, ledger: Ledger, run: RunRecord) -> dict[str, 
         "mlflow_run_id": run.mlflow_run_id,
         "dead_letters": letters,
         "files": {name: settings.root / folder for name, folder in sorted(files.items())},
+    }
+
+
+def _steps(steps: Steps) -> dict[str, Any]:
+    """What the questions of a policy's run took."""
+    return {
+        "calls_per_question": round(steps.calls, 4),
+        "mean_confidence": None if steps.confidence is None else round(steps.confidence, 4),
+        **{f"share_with_{one.calls}_calls": round(one.share, 4) for one in steps.shares},
     }
 
 

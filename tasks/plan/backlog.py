@@ -38,6 +38,7 @@ class Tally:
         cells: rows by cell; rows out of distribution have no cluster there.
         clusters: rows by nearest cluster; `beyond` of them out of distribution.
         texts: first calls by pair.
+        every: first calls of all rows by pair that a policy may call; none without a policy.
         score: sum of the scores the router expects, over `scored` rows.
         finished: unique rows finished or paid for already.
     """
@@ -47,6 +48,7 @@ class Tally:
     clusters: Counter[int | None] = field(default_factory=Counter)
     beyond: Counter[int | None] = field(default_factory=Counter)
     texts: defaultdict[int, Texts] = field(default_factory=lambda: defaultdict(Texts))
+    every: defaultdict[int, Texts] = field(default_factory=lambda: defaultdict(Texts))
     score: float = 0.0
     scored: int = 0
     finished: int = 0
@@ -62,7 +64,10 @@ class Tally:
         self.clusters[cluster] += 1
         self.beyond[cluster] += beyond
         self.texts[pair].add(first_call_bytes(item.query, tools[pair]))
-        if decision["expected_score"] is not None:
+        if item.plan is not None:
+            for own in item.plan.pairs:
+                self.every[own].add(first_call_bytes(item.query, tools[own]))
+        elif decision["expected_score"] is not None:
             self.score += decision["expected_score"]
             self.scored += 1
 
@@ -100,7 +105,9 @@ def tally(prepared: Prepared, staged: Staged, ledger: Ledger | None, progress: P
         WarehouseError: a committed file of the run is missing or damaged.
         RouterError, ProfileError, EmbeddingError: the router cannot decide.
     """
-    source = prepared.source(staged)
+    from tasks.plan.many_calls import with_first_pairs
+
+    source, policy = prepared.source(staged), prepared.policy
     tools = [prepared.pool.tools[pair.tool] for pair in prepared.pool.pairs]
     counted = Tally()
     for chunk_id in source.chunk_ids():
@@ -108,7 +115,8 @@ def tally(prepared: Prepared, staged: Staged, ledger: Ledger | None, progress: P
         if state is not None and state[0] == "committed" and not _doubts(prepared, state[2]):
             counted.finished += state[2].total
             continue
-        for item in _unpaid(source.load(chunk_id), chunk_id, prepared, ledger, progress, counted):
+        left = _unpaid(source.load(chunk_id), chunk_id, prepared, ledger, progress, counted)
+        for item in left if policy is None else with_first_pairs(list(left), policy.guide):
             counted.add(item, tools)
     return counted
 
@@ -132,7 +140,8 @@ def _unpaid(
     rounds = ledger.rounds(prepared.run_id, chunk_id)
     begun = progress.chunks[chunk_id][0] != "planned"
     done = _finished(chunk_id, prepared, ledger) if begun else set()
-    paid = _settled(chunk_id, prepared, ledger)
+    # One paid call of a policy's row says nothing of the calls to come: it is planned as a whole.
+    paid = set() if prepared.policy else _settled(chunk_id, prepared, ledger)
     for item in items:
         query_id = item.query.query_id
         round_, round_done = rounds.get(query_id, (0, True))

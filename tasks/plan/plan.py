@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from warehouse.ledger import Ledger
 
 NANO = Decimal("0.000000001")
+_DOT = " · "
 
 
 def plan_route(prepared: Prepared, staged: Staged, *, ledger: Ledger | None) -> Plan:
@@ -56,7 +57,7 @@ def plan_route(prepared: Prepared, staged: Staged, *, ledger: Ledger | None) -> 
     bills = _bills(prepared, counted, known)
     pairs = tuple(bill.plan(known) for bill in sorted(bills, key=lambda bill: -bill.rows))
     worst = [bill.bounds.total_usd for bill in bills]
-    return Plan(
+    plan = Plan(
         run_id=prepared.run_id,
         source=prepared.job.backlog,
         router=_router_line(prepared),
@@ -83,6 +84,11 @@ def plan_route(prepared: Prepared, staged: Staged, *, ledger: Ledger | None) -> 
         max_cost_usd=prepared.job.max_cost_usd,
         notes=tuple(_notes(prepared, counted, progress, pairs)),
     )
+    if prepared.policy is None:
+        return plan
+    from tasks.plan.many_calls import with_further_calls
+
+    return with_further_calls(plan, prepared, counted, known)
 
 
 @dataclass(slots=True)
@@ -226,9 +232,11 @@ def _profile(prepared: Prepared) -> Profile | None:
 
 def _router_line(prepared: Prepared) -> str:
     parts = [prepared.router.name]
+    if prepared.policy is not None:
+        return _DOT.join([*parts, *prepared.policy.told])
     if prepared.profile_id is not None:
         parts += [f"alpha {prepared.job.alpha:g}", prepared.profile_id]
-    return " · ".join(parts)
+    return _DOT.join(parts)
 
 
 def _clusters(counted: Tally, profile: Profile | None) -> tuple[ClusterRows, ...]:

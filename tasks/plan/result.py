@@ -78,6 +78,7 @@ class Plan:
         worst_case_usd: if every planned row used all it may; None where a price is unknown.
         unpriced: planned pairs of unknown price.
         notes: sentences for people on what the figures rest on.
+        calls_per_question: that a policy is expected to make; None for routers, and where unknown.
     """
 
     run_id: str
@@ -105,6 +106,7 @@ class Plan:
     unpriced: tuple[str, ...] = ()
     max_cost_usd: Decimal | None = None
     notes: tuple[str, ...] = ()
+    calls_per_question: float | None = None
 
     @property
     def least_cap_usd(self) -> Decimal | None:
@@ -141,6 +143,7 @@ class Plan:
             pairs=tuple(PlannedPair(pair.pair_id, pair.rows, pair.cost_usd) for pair in self.pairs),
             unpriced=self.unpriced,
             max_cost_usd=self.max_cost_usd,
+            calls_per_question=self.calls_per_question,
             next_commands=tuple(next_commands),
         )
 

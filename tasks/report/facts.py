@@ -58,6 +58,28 @@ class SpendPoint(NamedTuple):
     spent_usd: Decimal
 
 
+class CallShare(NamedTuple):
+    """Questions that took so many calls, and their share of all."""
+
+    calls: int
+    rows: int
+    share: float
+
+
+class Steps(NamedTuple):
+    """What the questions of a policy's run took.
+
+    Attributes:
+        calls: mean calls a question, the failed ones among them.
+        confidence: mean probability of the answers given; None where there is none.
+        shares: questions by number of calls, few first.
+    """
+
+    calls: float
+    confidence: float | None
+    shares: tuple[CallShare, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
     """How a batch run stands.
@@ -109,6 +131,8 @@ class RouteFacts:
     versus: Versus | None = None
     errors: Mapping[str, int] | None = None
     """Failed rows by error type."""
+    steps: Steps | None = None
+    """Of a policy's run."""
     spend: tuple[SpendPoint, ...] = ()
     next_commands: tuple[str, ...] = ()
 
@@ -168,6 +192,7 @@ class PlanFacts:
         out_of_distribution: unique rows unlike anything profiled.
         time_s: wall time at the planned concurrency.
         unpriced: pairs of unknown price the plan would use.
+        calls_per_question: that a policy is expected to make; None for routers.
     """
 
     source: str
@@ -183,6 +208,7 @@ class PlanFacts:
     pairs: tuple[PlannedPair, ...]
     unpriced: tuple[str, ...] = ()
     max_cost_usd: Decimal | None = None
+    calls_per_question: float | None = None
     next_commands: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.report.facts import PairUse, RouteFacts, SpendPoint, Versus
+from tasks.report.facts import PairUse, RouteFacts, SpendPoint, Steps, Versus
 from tasks.report.other_routers import BEST_SINGLE
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class RunReportData:
         cost_drift: what the questions cost relative to the profile's figures for the same choices.
         against: other routers on the answered questions, estimated from the profile.
         spend: money over time.
+        steps: what the questions of a policy's run took; None for one-step runs.
         notes: sentences on what is missing, and why.
     """
 
@@ -78,6 +79,7 @@ class RunReportData:
     cost_drift: Interval | None
     against: tuple[Against, ...]
     spend: tuple[SpendPoint, ...] = ()
+    steps: Steps | None = None
     sandbox_tier: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -123,6 +125,7 @@ class RunReportData:
             errors={kind.error_type: kind.rows for kind in self.errors if kind.status == "failed"}
             or None,
             spend=self.spend,
+            steps=self.steps,
             next_commands=tuple(next_commands),
         )
 

@@ -30,6 +30,7 @@ from tasks.report.run_scores import (
     pair_groups,
     whole,
 )
+from tasks.report.run_steps import steps_of
 
 if TYPE_CHECKING:
     from profiles.profile import Profile
@@ -167,6 +168,7 @@ def _gather(
         cost_drift=None,
         against=(),
         spend=spend_points(rows.attempts, run.started_at),
+        steps=steps_of(root, ledger, run.run_id),
         sandbox_tier=run.sandbox_tier,
     )
 
@@ -177,6 +179,11 @@ def _notes(data: RunReportData, drift: Interval | None) -> Iterator[str]:
             "no answer carries a score: give the backlog references to measure accuracy; "
             "accuracies of routers are the profile's expectations"
         )
+        if data.steps is not None:
+            yield (
+                "these know what each pair is worth alone, not what agreement between pairs adds: "
+                "the run's own accuracy is expected too low"
+            )
     if data.calls.unpriced:
         yield f"{data.calls.unpriced:,} calls of unknown price are in no sum"
     missing = data.ledger_usd - data.calls.settled_usd - data.calls.doubt_usd
@@ -202,7 +209,12 @@ def _notes(data: RunReportData, drift: Interval | None) -> Iterator[str]:
 def _router_line(run: RunRecord) -> str:
     config = json.loads(run.config_json)
     parts = [str(config.get("router", run.kind))]
-    if run.profile_id:
+    if config.get("policy"):
+        name = config.get("policy_name")
+        parts.append(f"{name} ({config['policy']})" if name else config["policy"])
+        parts += [f"price {config['price']:.4g}"] if config.get("price") else []
+        parts += [run.profile_id] if run.profile_id else []
+    elif run.profile_id:
         parts += [f"alpha {config['alpha']:g}"] if "alpha" in config else []
         parts.append(run.profile_id)
     return " · ".join(parts)

@@ -31,8 +31,9 @@ class RunRows:
         attempts: every call.
         asked: one row per question that was asked, duplicates left out: `query_id, pair_id,
             status, score, grade_status, cost_usd, duration_s, cluster_id,
-            is_out_of_distribution, expected_score, fallback, dataset`. `fallback` says whether
-            another pair had been tried before `pair_id`.
+            is_out_of_distribution, expected_score, confidence, fallback, dataset`. `fallback`
+            says whether other pairs were called beside `pair_id`; `expected_score` of a question
+            with a `confidence`, which only policies give, is that.
     """
 
     answers: pl.LazyFrame
@@ -97,11 +98,12 @@ def read_rows(root: Path, ledger: Ledger, run_id: str) -> RunRows:
     """
     import polars as pl
 
+    from tasks.report.run_steps import calls_by_query
     from warehouse.query import scan
 
-    answers, attempts, decisions, queries = (
+    answers, attempts, decisions, queries, trajectories = (
         scan(root, ledger.commits(table, run_id), table)
-        for table in ("answers", "attempts", "decisions", "queries")
+        for table in ("answers", "attempts", "decisions", "queries", "trajectories")
     )
     by_query = decisions.group_by("query_id").agg(
         pl.col("cluster_id", "is_out_of_distribution", "expected_score")
@@ -119,8 +121,15 @@ def read_rows(root: Path, ledger: Ledger, run_id: str) -> RunRows:
             pl.col("grade_status").cast(pl.String),
             "cost_usd",
             "duration_s",
+            "confidence",
         )
         .join(by_query, on="query_id", how="left")
+        .join(calls_by_query(trajectories), on="query_id", how="left")
+        .with_columns(
+            expected_score=pl.coalesce("confidence", "expected_score"),
+            fallback=pl.col("fallback") | (pl.col("calls").fill_null(1) > 1),
+        )
+        .drop("calls")
         .join(queries.select("query_id", "dataset"), on="query_id", how="left")
     )
     return RunRows(answers, attempts, asked.collect())

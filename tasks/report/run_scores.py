@@ -76,7 +76,10 @@ class CalibrationBin(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """Expected against realised scores over n scored questions answered by the first choice.
+    """Expected against realised scores over n scored questions.
+
+    Of a router's questions those that its first choice answered; of a policy's all, whose expected
+    score is the confidence of their answer.
 
     `gap` is realised minus expected, ± 1.96·sd/√n; `error` the mean distance of the bins,
     Σ n_b·|realised_b − expected_b| / n (expected calibration error, Naeini et al. 2015).
@@ -201,7 +204,7 @@ def calibration(asked: pl.DataFrame) -> Calibration | None:
     rows = asked.filter(
         pl.col("score").is_not_null()
         & pl.col("expected_score").is_not_null()
-        & ~pl.col("fallback").fill_null(value=False)
+        & (~pl.col("fallback").fill_null(value=False) | pl.col("confidence").is_not_null())
     )
     n = len(rows)
     if not n:

@@ -44,6 +44,7 @@ def route_panel(facts: RouteFacts) -> Document:
         ("router", facts.router, ""),
         ("rows", _route_rows(facts), ""),
         ("", _route_extra_rows(facts), ""),
+        ("calls", _route_calls(facts), ""),
         ("cost", _route_cost(facts), ""),
         ("tokens", _route_tokens(facts), ""),
         ("time", _route_time(facts), ""),
@@ -79,6 +80,18 @@ def _route_extra_rows(facts: RouteFacts) -> str:
     if facts.bad_rows:
         where = f", listed in {facts.dead_letter}" if facts.dead_letter else ""
         parts.append(f"{f.count(facts.bad_rows)} unreadable{where}")
+    return _DOT.join(parts)
+
+
+def _route_calls(facts: RouteFacts) -> str:
+    """Calls a question, how many questions took how many, and how sure the answers are."""
+    steps = facts.steps
+    if steps is None:
+        return ""
+    shares = ", ".join(f"{f.percent(one.share)} took {one.calls}" for one in steps.shares)
+    parts = [f"{steps.calls:.2f} a question", shares]
+    if steps.confidence is not None:
+        parts.append(f"mean confidence {f.score(steps.confidence)}")
     return _DOT.join(parts)
 
 
@@ -231,6 +244,8 @@ def plan_table(facts: PlanFacts) -> Document:
         ("router", facts.router, ""),
         ("rows", _plan_rows(facts), ""),
     ]
+    if facts.calls_per_question is not None:
+        rows.append(("calls", f"{facts.calls_per_question:.2f} a question expected", ""))
     if facts.max_cost_usd is not None:
         rows.append(_plan_budget(facts.max_cost_usd, facts.cost_usd))
     blocks: list[Block] = [Labelled(rows), _plan_totals(facts)]

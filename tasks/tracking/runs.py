@@ -150,6 +150,10 @@ def route_metrics(facts: RouteFacts) -> Iterator[tuple[str, float]]:
     for name in ("input_tokens", "cached_tokens", "output_tokens"):
         if (tokens := getattr(facts, name)) is not None:
             yield name, float(tokens)
+    if facts.steps is not None:
+        yield "calls_per_question", facts.steps.calls
+        if facts.steps.confidence is not None:
+            yield "mean_confidence", facts.steps.confidence
     if facts.session_rows and facts.elapsed_s > 0:
         yield "rows_per_s", facts.session_rows / facts.elapsed_s
     graded = sum(pair.graded for pair in facts.pairs if pair.accuracy is not None)
