@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import logging
 import math
-import os
 import re
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.tracking.base import NullTracker, Status, Tracking
+from tasks.tracking.client import experiment_id, quiet_client
 from tasks.tracking.redaction import is_secret_name, without_secrets
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ GIVE_UP_AFTER = 3
 """Failures in a row after which a dead server is not asked again."""
 
 _FORBIDDEN = re.compile(r"[^\w\-. /]")
-_SQLITE = "sqlite:///"
 
 
 class Tracker:
@@ -134,7 +133,7 @@ class Tracker:
 
     def _mlflow(self) -> MlflowClient:
         if self._client is None:
-            self._client = _quiet_client(self._uri)
+            self._client = quiet_client(self._uri)
         return self._client
 
     def _start(self, experiment: str, name: str, run_id: str | None) -> tuple[str, set[str]]:
@@ -150,33 +149,9 @@ class Tracker:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-        run = client.create_run(self._experiment(client, experiment), run_name=name)
+        place = experiment_id(client, self._uri, self._artifacts, experiment)
+        run = client.create_run(place, run_name=name)
         return str(run.info.run_id), set()
-
-    def _experiment(self, client: MlflowClient, name: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        found = client.get_experiment_by_name(name)
-        if found is None:
-            try:
-                return str(client.create_experiment(name, artifact_location=self._location()))
-            except MlflowException:
-                # Another process may have created it since we looked.
-                found = client.get_experiment_by_name(name)
-                if found is None:
-                    raise
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
-
-    def _location(self) -> str | None:
-        if self._uri.startswith(("http://", "https://")):
-            return None
-        if "://" in self._artifacts:
-            return self._artifacts
-        folder = Path(self._artifacts).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder.as_uri()
 
     def _log_texts(self, run_id: str, params: dict[str, str], tags: dict[str, str]) -> None:
         from mlflow.entities import Param, RunTag
@@ -238,22 +213,6 @@ def _params(params: Mapping[str, object]) -> dict[str, str]:
         else without_secrets(str(value))[:PARAM_LENGTH]
         for key, value in params.items()
     }
-
-
-def _quiet_client(uri: str) -> MlflowClient:
-    """A client; MLflow says nothing but warnings, reports to nobody, and gives up soon."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    if uri.startswith(_SQLITE):
-        path = Path(uri.removeprefix(_SQLITE).partition("?")[0])
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri)
 
 
 def run_status(state: str) -> Status:

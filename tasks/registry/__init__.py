@@ -1,0 +1,1 @@
+"""Versions of policies in MLflow's model registry: register, resolve, fetch, mark."""
