@@ -129,6 +129,11 @@ def say_plan(settings: ProfileSettings, planned: PlannedProfile) -> None:
         )
     elif settings.budget is not None and planned.cells:
         say(f"--budget {settings.budget}: rounds choose among them what decides most")
+    if planned.given_up:
+        say(
+            f"note: {planned.given_up:,} cells failed in three runs each and are not tried again; "
+            "`atlas runs list` names the runs, --retry-failed tries once more"
+        )
     if planned.left_out:
         say(f"note: {planned.left_out:,} cells of held-out questions are no part of a budget")
     say_sandbox(planned.pool)

@@ -220,7 +220,7 @@ class ProfileSettings(_RunSettings):
     identity_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "chunk_size", "limit", "encoder", "encoder_dtype", "seed", "clusters", "budget",
-            "max_age", "half_life", "with_feedback",
+            "max_age", "half_life", "with_feedback", "retry_failed",
         }
     )  # fmt: skip
     resolved_fields: ClassVar[frozenset[str]] = frozenset({"questions", "pool"})
@@ -237,6 +237,8 @@ class ProfileSettings(_RunSettings):
     """Let an outcome count half after this time, such as `60d`; without it all count alike."""
     with_feedback: bool = False
     """Fold graded rows of past backlogs in, as far as their propensities allow it."""
+    retry_failed: bool = False
+    """Try cells again that failed in three runs already; without it they are left alone."""
 
     @field_validator("budget")
     @classmethod

@@ -20,7 +20,7 @@ pairs' fingerprints.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,8 @@ _COLUMNS = (
 _JUDGE_AWAY = "the judge could not be asked"
 KNOWN, REGRADE, OLD, FAILED, STALE = 5, 4, 3, 2, 1
 """States, the better the higher."""
+GIVEN_UP = 3
+"""A cell whose call failed in so many runs is not tried again unasked: some refusals are paid."""
 
 
 def evidence(
@@ -70,8 +72,9 @@ def evidence(
 
     Returns:
         The columns of `outcomes` that matter, with `state` (see the module), `graded` (whether
-        its score is by today's grader), `reason` (of `tasks.profiling.cells.REASONS`) and
-        `detail`, a sentence of whoever declared the pair stale.
+        its score is by today's grader), `reason` (of `tasks.profiling.cells.REASONS`), `failures`
+        (runs in which what the pool is today was asked and failed) and `detail`, a sentence of
+        whoever declared the pair stale.
 
     Raises:
         WarehouseError: a committed file cannot be read.
@@ -91,6 +94,7 @@ def evidence(
     judged = (
         frame.with_columns(**_agreements(cutoff))
         .with_columns(_state().alias("state"), _reason().alias("reason"))
+        .with_columns(failures=(pl.col("state") == FAILED).sum().over("query_id", "pair_id"))
         .collect()
     )
     return (
@@ -230,8 +234,21 @@ def _earlier_runs(pool: Pool, ledger: Ledger) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
+def given_up(found: pl.DataFrame) -> set[Cell]:
+    """The cells that failed so often that they are not tried again unasked.
+
+    Args:
+        found: what `evidence` returned.
+    """
+    hopeless = found.filter((pl.col("state") == FAILED) & (pl.col("failures") >= GIVEN_UP))
+    return set(hopeless.select("query_id", "pair_id").iter_rows())
+
+
 def cells_to_run(
-    found: pl.DataFrame, queries: Sequence[Query], pair_ids: Sequence[str]
+    found: pl.DataFrame,
+    queries: Sequence[Query],
+    pair_ids: Sequence[str],
+    hopeless: Collection[Cell] = (),
 ) -> list[PlannedCell]:
     """The cells that no outcome speaks for, query by query; those only graded again come first.
 
@@ -239,6 +256,7 @@ def cells_to_run(
         found: what `evidence` returned.
         queries: in the order wanted.
         pair_ids: in pair order.
+        hopeless: cells that are not tried again, see `given_up`.
     """
     rows = found.select("query_id", "pair_id", "state", "reason", "run_id").iter_rows()
     told = {(query, pair): (state, reason, run) for query, pair, state, reason, run in rows}
@@ -249,7 +267,7 @@ def cells_to_run(
             state, reason, run = told.get((query.query_id, pair), (0, "missing", None))
             if state == REGRADE:
                 again.append(PlannedCell(query.query_id, pair, "regrade", run))
-            elif state != KNOWN:
+            elif state != KNOWN and (query.query_id, pair) not in hopeless:
                 asked.append(PlannedCell(query.query_id, pair, reason))
     return again + asked
 

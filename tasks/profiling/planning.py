@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +18,7 @@ from tasks.batch.spec import config_sha
 from tasks.profiling.amounts import CellBudget, parse_age, parse_budget
 from tasks.profiling.cell_versions import PoolVersions
 from tasks.profiling.cells import Cell, PlannedCell, Reason, SavedPlan, load_plan
-from tasks.profiling.evidence import cells_to_run, evidence
+from tasks.profiling.evidence import cells_to_run, evidence, given_up
 from tasks.read import LabelledSet, read_labelled
 from warehouse.ledger import Ledger, RunRecord, open_ledger
 
@@ -41,6 +41,7 @@ class ProfileJob(BatchJob):
     max_age: str | None = None
     half_life: str | None = None
     with_feedback: bool = False
+    retry_failed: bool = False
 
     @property
     def cell_budget(self) -> CellBudget | None:
@@ -57,6 +58,7 @@ class PlannedProfile:
         saved: what it means to do; with a budget, the cells it chooses from.
         known: cells that an outcome speaks for.
         left_out: held-out cells that a budget does not cover.
+        given_up: cells that failed too often to be tried again unasked.
         resumed: whether a killed or paused run is taken up.
         spent_by: the finished run that spent this very budget on these very cells.
     """
@@ -71,6 +73,7 @@ class PlannedProfile:
     saved: SavedPlan
     known: int
     left_out: int = 0
+    given_up: int = 0
     resumed: bool = False
     spent_by: str | None = None
 
@@ -113,8 +116,8 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True
     if to_pay:
         check_ready(pool, env=env, allow_unpriced=job.allow_unpriced)
     labelled = read_labelled(job.questions)
-    queries = tuple(labelled.queries[: job.limit])
-    _check_teachable(queries, job.questions)
+    _check_teachable(labelled.queries[: job.limit], job.questions)
+    queries, labelled = _gradable(job, labelled)
     versions = PoolVersions(pool)
     identity = _identity(job, labelled, queries, pool, versions)
     now = datetime.now(UTC)
@@ -125,8 +128,9 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True
         found = _evidence(job, ledger, queries, pool, versions, saved, now)
     finally:
         ledger.close()
-    fresh = cells_to_run(found, queries, [pair.pair_id for pair in pool.pairs])
-    known = len(queries) * len(pool.pairs) - len(fresh)
+    hopeless = set() if job.retry_failed else given_up(found)
+    fresh = cells_to_run(found, queries, [pair.pair_id for pair in pool.pairs], hopeless)
+    known = len(queries) * len(pool.pairs) - len(fresh) - len(hopeless)
     left_out: list[PlannedCell] = []
     if job.budget is not None:
         train = {query.query_id for query in queries if query.split == TRAIN}
@@ -135,6 +139,7 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True
     spent_by = None
     if saved is not None:
         known = len(queries) * len(pool.pairs) - len(saved.cells) - len(left_out)
+        hopeless = set()
     elif job.budget is not None:
         spent_by = _spent_already(job, runs, identity, fresh)
     resumed = saved is not None
@@ -143,11 +148,25 @@ def plan_profile(job: ProfileJob, *, env: Mapping[str, str], to_pay: bool = True
         saved = SavedPlan(labelled.input_sha256, now, cells)
     planned = PlannedProfile(
         job, pool, labelled, queries, versions, run_id, identity, saved, known, len(left_out),
-        resumed, spent_by,
+        len(hopeless), resumed, spent_by,
     )  # fmt: skip
     if job.budget is not None and not resumed:
         _allow(planned)
     return planned
+
+
+def _gradable(job: ProfileJob, labelled: LabelledSet) -> tuple[tuple[Query, ...], LabelledSet]:
+    """The questions to ask; one without a reference would be paid for and teach nothing."""
+    wanted = labelled.queries[: job.limit]
+    queries = tuple(query for query in wanted if query.reference is not None)
+    if len(queries) == len(wanted):
+        return queries, labelled
+    example = next(query for query in wanted if query.reference is None)
+    warning = (
+        f"questions without a reference, which are not asked: {len(wanted) - len(queries):,}; "
+        f"the first is {example.custom_id!r} ({example.source}, row {example.source_row})"
+    )
+    return queries, replace(labelled, warnings=[*labelled.warnings, warning])
 
 
 def _check_teachable(queries: Sequence[Query], source: str) -> None:
@@ -241,6 +260,8 @@ def _identity(
         },
         "graders": {grader: versions.grader(grader) for grader in sorted(graders)},
     }
+    if job.retry_failed:
+        identity["retry_failed"] = True
     if job.max_age is not None:
         identity["max_age"] = job.max_age
     if job.budget is not None:

@@ -95,6 +95,31 @@ def test_a_pair_that_always_errors_is_counted_as_failing_never_as_wrong_nor_chos
     assert {"a@@calculator"} == {pair for _, pair in planned.cells}
 
 
+def test_cells_that_failed_in_three_runs_are_left_alone_until_asked_for_or_changed(bench):
+    bench.client.fail = {"a@@calculator"}
+    for _ in range(3):
+        bench.run()
+    planned = bench.plan()
+
+    assert 8 == bench.client.asked.total()
+    assert (0, 8, 24) == (len(planned.cells), planned.given_up, planned.known)
+    bench.run()
+    assert 0 == bench.client.asked.total()
+    assert {"failed": 8} == dict(bench.plan(retry_failed=True).reasons)
+    bench.models["a"]["revision"] = "2"
+    assert {"a@@calculator", "a@@none"} == {pair for _, pair in bench.plan().cells}
+
+
+def test_a_question_without_a_reference_is_not_asked_and_it_is_said(bench):
+    del bench.questions[1]["reference"], bench.questions[1]["grader"]
+    planned = bench.plan()
+
+    assert 28 == len(planned.cells)
+    assert "q1" not in {query for query, _ in planned.cells}
+    (warning,) = [w for w in planned.labelled.warnings if "without a reference" in w]
+    assert "not asked: 1; the first is 'q1'" in warning
+
+
 def test_where_every_pair_errors_nothing_is_published_and_it_is_said(bench):
     bench.client.fail = {"a@@calculator", "a@@none", "b@@calculator", "b@@none"}
 
