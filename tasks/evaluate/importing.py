@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tasks.call.recorded import REQUIRED_COLUMNS
 from tasks.evaluate.table import OutcomeTable, pool_name, pool_of_pairs, read_table
+from tasks.profiling.cells_kept import keep_cells, table_cells
 from tasks.profiling.store import publish_profile
 from tasks.query import content_hash
 from warehouse.commits import make_folder, published
@@ -80,6 +81,7 @@ def import_profile(
         )
     finally:
         embedder.close()
+    keep_cells(root, profile.profile_id, table_cells(table))
     publish_profile(root, profile)
     return Imported(profile, pool_file)
 

@@ -13,6 +13,7 @@ from tasks.batch.run import run_batch
 from tasks.batch.spec import BatchSettings, Equipment, ProgressSink, RunReport, WrapChunk
 from tasks.batch.stop import StopFlag
 from tasks.profiling.cells import CellSource, in_chunks, save_plan
+from tasks.profiling.cells_kept import keep_cells, profiled_cells
 from tasks.profiling.evidence import kept_answers
 from tasks.profiling.fit import fit_profile
 from tasks.profiling.planning import PlannedProfile, ProfileJob, plan_path, plan_profile
@@ -100,6 +101,7 @@ async def run_profile(
         if run is not None and run.state != "complete":
             return ProfileReport(run, None, None, new_cells, planned.known)
         profile = fit_profile(planned, ledger, embedder())
+        keep_cells(job.root, profile.profile_id, profiled_cells(planned, ledger))
         folder = publish_profile(
             job.root, profile, make_latest=publish == "latest", reason=reason, pool=planned.pool
         )
