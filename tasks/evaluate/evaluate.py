@@ -23,6 +23,7 @@ from profiles.profile import DEFAULT_K, k_of
 from tasks.batch.equip import equipment
 from tasks.batch.stop import StopFlag
 from tasks.evaluate.backlog import Site, SplitBacklog, route_split, route_steps, stage_split
+from tasks.evaluate.budget import QueryBudget
 from tasks.evaluate.fit import Knowledge, Share
 from tasks.evaluate.measure import (
     Measured,
@@ -33,7 +34,7 @@ from tasks.evaluate.measure import (
     read_back,
     realised,
 )
-from tasks.evaluate.multi_step import MultiStep, QueryBudget
+from tasks.evaluate.multi_step import MultiStep
 from tasks.evaluate.router_names import (
     BASELINE,
     DEFAULT_ROUTERS,

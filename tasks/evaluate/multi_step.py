@@ -2,21 +2,20 @@
 
 The profile that `auto` decides from, and the answers that were recorded of its questions, are what
 a policy is fitted on. One fit serves `cascade`, `policy` and `hybrid`; `policy-ppo` is another.
-A budget is a mean over questions. The price is the smallest of a fine grid at which the strategy,
-played on training questions that its networks were not trained on, keeps within it; `hybrid`
-takes the guarded choice among the strategies as they fit the budget.
+At a budget the price is chosen by it (`tasks.evaluate.budget`), and `hybrid` takes the guarded
+choice among the strategies as they fit it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tasks.call.recorded import RecordedTableError
+from tasks.evaluate.budget import QueryBudget, cascade_within, hybrid_within, price_within
 from tasks.evaluate.measure import Resolved
 from tasks.evaluate.router_names import MAJORITY
 from tasks.evaluate.table import TRAIN
@@ -26,20 +25,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from profiles.policies.guide import Guide
-    from profiles.policies.strategies import Cascade, Strategy
+    from profiles.policies.strategies import Cascade
     from profiles.profile import Profile
     from tasks.evaluate.fit import Knowledge
     from tasks.evaluate.router_names import RouterChoice
     from tasks.evaluate.table import OutcomeTable
     from tasks.learn.fit_policy import Fitted, PolicySettings
-    from tasks.learn.rollout import Played
 
 DEFAULT_PRICE = 0.01
 """Without a budget: a call of the dearest pair must earn one point of accuracy."""
 VOTERS = 3
 """Pairs that `majority` asks, the best by training accuracy."""
-_PRICES = 40
-"""Prices of the grid that a budget is looked for on."""
 
 
 class NoAnswersError(RecordedTableError):
@@ -56,42 +52,6 @@ class Guided(NamedTuple):
     guide: Guide
     profile: Profile
     resolved: Resolved
-
-
-@dataclass(frozen=True, slots=True)
-class QueryBudget:
-    """What a question may take on average; None is no limit.
-
-    Attributes:
-        max_calls: calls.
-        max_cost_usd: dollars.
-    """
-
-    max_calls: float | None = None
-    max_cost_usd: Decimal | None = None
-
-    @property
-    def given(self) -> bool:
-        """Whether there is any limit."""
-        return self.max_calls is not None or self.max_cost_usd is not None
-
-    def load(self, calls: float, cost_usd: float) -> float:
-        """How much of the budget that takes; above 1 it is passed."""
-        shares = [0.0]
-        if self.max_calls is not None:
-            shares.append(calls / self.max_calls)
-        if self.max_cost_usd is not None:
-            shares.append(cost_usd / float(self.max_cost_usd) if self.max_cost_usd else np.inf)
-        return max(shares)
-
-    def __str__(self) -> str:
-        """Such as `2 calls and $0.001 a question`."""
-        parts = []
-        if self.max_calls is not None:
-            parts.append(f"{self.max_calls:g} calls")
-        if self.max_cost_usd is not None:
-            parts.append(f"${self.max_cost_usd}")
-        return f"{' and '.join(parts)} a question"
 
 
 class MultiStep:
@@ -304,89 +264,3 @@ def recorded_keys(
             key = answer_key(answer, graders.get(query_id))
             keys[row[query_id]][column[f"{model}@@{tool}"]] = key
     return code_keys(keys)
-
-
-def cascade_within(
-    fitted: Fitted, budget: QueryBudget, longest: int
-) -> tuple[Cascade, Played, float]:
-    """The most accurate cascade that keeps within a budget on train, what it did, its load.
-
-    Where none does, the one of the least load.
-    """
-    from profiles.policies.strategies import Cascade
-    from tasks.learn.cascades import play_cascades
-
-    played = play_cascades(fitted.environment, longest)
-    loads = {name: _load(fitted, one, budget) for name, one in played.items()}
-    within = [name for name, load in loads.items() if load <= 1]
-    best = max(within, key=lambda name: float(played[name].score.mean()), default=None)
-    chosen = best or min(loads, key=lambda name: loads[name])
-    return Cascade(*chosen), played[chosen], loads[chosen]
-
-
-def hybrid_within(
-    fitted: Fitted, budget: QueryBudget, longest: int
-) -> tuple[Strategy, float | None, float]:
-    """The guarded choice among strategies that keep within a budget on train, price and load.
-
-    Single pair, predictor, cascade and policy each come as they best fit the budget; a bolder one
-    must gain a standard error of accuracy, for the money is the same.
-    """
-    from profiles.policies.policy import POLICY, PREDICTOR, SINGLE
-    from tasks.learn.fit_policy import guard
-
-    options: dict[str, tuple[Strategy, float | None, float, Played]] = {}
-    for name in (SINGLE, PREDICTOR):
-        price, load = price_within(fitted, name, budget)
-        strategy = fitted.policy.strategy(name, price)
-        options[name] = strategy, price, load, _held_out(fitted, name, price)
-    if len(fitted.policy.pairs) > 1:
-        cascade, played, load = cascade_within(fitted, budget, longest)
-        options[cascade.name] = cascade, None, load, played
-    price, load = price_within(fitted, POLICY, budget)
-    strategy = fitted.policy.strategy(POLICY, price)
-    options[POLICY] = strategy, price, load, _held_out(fitted, POLICY, price)
-    within = [(name, one[3]) for name, one in options.items() if one[2] <= 1]
-    least = min(options, key=lambda name: options[name][2])
-    chosen, _ = guard(within or [(least, options[least][3])], 0.0)
-    return options[chosen][:3]
-
-
-def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float, float]:
-    """The smallest price at which a strategy keeps within a budget on train, and its load.
-
-    Where none does, the price of the least load.
-
-    Args:
-        fitted: the policy with its training questions.
-        name: of a strategy, see `Policy.strategy`.
-        budget: means over questions.
-    """
-    from tasks.learn.training import price_grid
-
-    loads: list[tuple[float, float]] = []
-    for price in price_grid(count=_PRICES).tolist():
-        loads.append((_load(fitted, _held_out(fitted, name, price), budget), price))
-        if loads[-1][0] <= 1:
-            break
-    load, price = min(loads)
-    return price, load
-
-
-def _load(fitted: Fitted, played: Played, budget: QueryBudget) -> float:
-    dollars = float(played.cost.mean()) * fitted.policy.cost_unit_usd
-    return budget.load(float(played.calls.mean()), dollars)
-
-
-def _held_out(fitted: Fitted, name: str, price: float) -> Played:
-    """What a strategy does on training questions that its networks were not trained on."""
-    from profiles.policies.policy import POLICY
-    from tasks.learn.fit_policy import play_crossed
-    from tasks.learn.live import play_strategy
-
-    policy, environment = fitted.policy, fitted.environment
-    kind = policy.point(price).strategy if name == "hybrid" else name
-    if kind == POLICY and fitted.crossed:
-        return play_crossed(environment, fitted.crossed, price)
-    rows = np.arange(len(environment.recorded))
-    return play_strategy(environment, rows, policy.strategy(kind, price))

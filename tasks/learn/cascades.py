@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,6 +40,47 @@ def play_cascades(environment: Environment, longest: int) -> dict[CascadeName, P
                 enough = walked.confidence >= threshold
                 played[order, 0, threshold] = _stopped(environment, walked, enough)
     return played
+
+
+def best_cascade(
+    played: Mapping[CascadeName, Played], price: float, folds: Sequence[NDArray[np.int64]] = ()
+) -> tuple[CascadeName, Played]:
+    """The cascade of the best utility, and what choosing so came to.
+
+    The best of hundreds is flattered by having been chosen. With folds, what is returned of each
+    fold's questions is what the cascade did there that was best on all the others.
+
+    Args:
+        played: see `play_cascades`.
+        price: of a unit of cost.
+        folds: questions of each; every question in one of them.
+    """
+    names = list(played)
+    utility = np.stack([one.score - price * one.cost for one in played.values()])
+    best = names[int(utility.mean(axis=1).argmax())]
+    if not folds:
+        return best, played[best]
+    total = utility.sum(axis=1)
+    chosen = [(held, names[int((total - utility[:, held].sum(axis=1)).argmax())]) for held in folds]
+    return best, patched(played, chosen)
+
+
+def patched(
+    played: Mapping[CascadeName, Played], chosen: Sequence[tuple[NDArray[np.int64], CascadeName]]
+) -> Played:
+    """One outcome a question, of the cascade that was chosen for its rows.
+
+    Args:
+        played: every cascade on all n questions.
+        chosen: rows and their cascade; every question in one of them.
+    """
+    n = len(next(iter(played.values())).score)
+    score, cost, calls, leader = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.int64)
+    for rows, name in chosen:
+        one = played[name]
+        score[rows], cost[rows], calls[rows] = one.score[rows], one.cost[rows], one.calls[rows]
+        leader[rows] = one.leader[rows]
+    return Played(score, cost, calls, leader)
 
 
 class _Walked(NamedTuple):

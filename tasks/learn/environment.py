@@ -26,7 +26,7 @@ from profiles.policies.situation import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from profiles.policies.aggregator import Aggregator
+    from profiles.policies.guide import Judge
     from profiles.policies.lattice import Lattice
     from tasks.learn.recorded import RecordedAnswers
 
@@ -61,12 +61,13 @@ class Observations:
 
 
 @torch.no_grad()
-def observe(recorded: RecordedAnswers, lattice: Lattice, aggregator: Aggregator) -> Observations:
-    """Evaluate the aggregator on every called set of every question.
+def observe(recorded: RecordedAnswers, lattice: Lattice, judge: Judge) -> Observations:
+    """Evaluate the aggregator, or another judge, on every called set of every question.
 
     Reads keys, priors and components of `recorded`, and never its scores.
     """
-    aggregator.eval()
+    if isinstance(judge, torch.nn.Module):
+        judge.eval()
     n, size = len(recorded), len(lattice)
     slots = torch.from_numpy(lattice.slots)
     states, leaders, confidence = [], [], []
@@ -75,7 +76,7 @@ def observe(recorded: RecordedAnswers, lattice: Lattice, aggregator: Aggregator)
         evidence, components = evidence_of(
             recorded, rows.repeat_interleave(size), slots.repeat(len(rows), 1)
         )
-        posterior = aggregator.posterior(evidence, components)
+        posterior = judge.posterior(evidence, components)
         states.append(
             state_features(posterior, evidence, lattice.max_calls).view(len(rows), size, -1)
         )
@@ -140,6 +141,14 @@ class Environment:
         )
         self._components = torch.from_numpy(recorded.components).float()
         self._may_answer = torch.from_numpy(lattice.size > 0)
+
+    def show_pairs(self, features: Tensor) -> None:
+        """Let pairs look like (P, len(PAIR_FEATURES)) features, alike for every question.
+
+        How they err together is hidden, too: for trials of what a policy needs to know of pairs.
+        """
+        self._pairs = features.expand(len(self.recorded), -1, -1)
+        self._between = torch.zeros_like(self._between)
 
     @property
     def answer(self) -> int:

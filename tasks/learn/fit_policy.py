@@ -8,7 +8,7 @@ fold as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from profiles.policies.lattice import build_lattice
 from profiles.policies.policy import CASCADE, POLICY, PREDICTOR, SINGLE, Policy, PricePoint
 from profiles.policies.priors import Components, fit_components, training_priors
 from profiles.policies.strategies import CallOnce, Learnt
-from tasks.learn.cascades import play_cascades
+from tasks.learn.cascades import best_cascade, play_cascades
 from tasks.learn.environment import Environment, Observations
 from tasks.learn.exact_gradient import ExactTraining, train_exact
 from tasks.learn.fit_aggregator import AggregatorTraining, fit_aggregator, out_of_fold
@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 Report = Callable[[str, "Look"], None]
 
 CLEARLY = 1.0
-"""A bolder strategy must gain this many standard errors over a more cautious one."""
+"""Standard errors that a bolder strategy must gain over a more cautious one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,32 +272,65 @@ def _points(
     rows = np.arange(len(recorded))
     costs = recorded.costs.mean(axis=0)
     cascades = play_cascades(environment, settings.cascade_pairs)
-    points = []
+    folds = [part.held for part in crossed]
+    orders, table = [], []
     for price in prices.tolist():
         best = int((recorded.accuracy - price * costs).argmax())
-        order = max(cascades, key=lambda name: cascades[name].utility(price))
-        played: list[tuple[str, Played]] = [
-            (SINGLE, play_strategy(environment, rows, CallOnce(costs, price, fixed=best))),
-            (PREDICTOR, play_strategy(environment, rows, CallOnce(costs, price))),
-            (CASCADE, cascades[order]),
-        ]
-        if crossed:
-            played.append((POLICY, play_crossed(environment, crossed, price)))
-        name, chosen = guard(played, price)
-        if not crossed:
-            name = POLICY
-            chosen = play_strategy(environment, rows, learnt(recorded, networks, price))
-        points.append(
-            PricePoint(
-                price,
-                name,
-                order,
-                float(chosen.score.mean()),
-                float(chosen.cost.mean()),
-                float(chosen.calls.mean()),
-            )
+        order, cascade = best_cascade(cascades, price, folds)
+        orders.append(order)
+        played = {
+            SINGLE: play_strategy(environment, rows, CallOnce(costs, price, fixed=best)),
+            PREDICTOR: play_strategy(environment, rows, CallOnce(costs, price)),
+            CASCADE: cascade,
+            POLICY: play_crossed(environment, crossed, price)
+            if crossed
+            else play_strategy(environment, rows, learnt(recorded, networks, price)),
+        }
+        table.append(played)
+    names = guard_along(table, prices) if crossed else [POLICY] * len(prices)
+    return tuple(
+        PricePoint(
+            price,
+            name,
+            order,
+            float(played[name].score.mean()),
+            float(played[name].cost.mean()),
+            float(played[name].calls.mean()),
         )
-    return tuple(points)
+        for price, name, order, played in zip(prices.tolist(), names, orders, table, strict=True)
+    )
+
+
+def guard_along(table: Sequence[Mapping[str, Played]], prices: NDArray[np.float64]) -> list[str]:
+    """The guarded choice at every price of a grid.
+
+    A bolder strategy takes over at the prices where it does better than what is held so far, if
+    its gain there, the mean over these prices, is clear. One price alone is too noisy to judge
+    by: a gain that is real at many prices would be refused at each.
+
+    Args:
+        table: per price what each strategy did on the same n questions, the most cautious first.
+        prices: of a unit of cost.
+    """
+    rates = prices[:, None]
+    utility = {
+        name: np.stack([played[name].score for played in table])
+        - rates * np.stack([played[name].cost for played in table])
+        for name in table[0]
+    }
+    first, *bolder = utility
+    held = utility[first].copy()
+    names = [first] * len(prices)
+    for challenger in bolder:
+        gain = utility[challenger] - held
+        better = gain.mean(axis=1) > 0
+        if not better.any():
+            continue
+        there = gain[better].mean(axis=0)
+        if there.mean() > CLEARLY * float(there.std()) / np.sqrt(len(there)):
+            held[better] = utility[challenger][better]
+            names = [challenger if on else name for on, name in zip(better, names, strict=True)]
+    return names
 
 
 def guard(played: list[tuple[str, Played]], price: float) -> tuple[str, Played]:

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.evaluate.budget import QueryBudget
 from tasks.evaluate.evaluate import EvaluateJob, evaluate
-from tasks.evaluate.multi_step import BudgetError, NoAnswersError, QueryBudget
+from tasks.evaluate.multi_step import BudgetError, NoAnswersError
 from tasks.evaluate.table import read_table
 from tasks.learn.exact_gradient import ExactTraining
 from tasks.learn.fit_aggregator import AggregatorTraining

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from profiles.policies.strategies import Cascade
-from tasks.learn.cascades import THRESHOLDS, play_cascades
+from tasks.learn.cascades import THRESHOLDS, best_cascade, play_cascades
+from tasks.learn.fit_policy import guard_along
 from tasks.learn.live import play_strategy
+from tasks.learn.rollout import Played
 from tests.tasks.learn.test_environment import made_answers, made_environment
 
 
@@ -35,3 +37,46 @@ def test_both_orders_of_two_pairs_may_stop_early_and_asking_both_comes_once() ->
         ((0, 1), 0, 2.0), ((0, 2), 0, 2.0), ((1, 2), 0, 2.0),
     ]  # fmt: skip
     assert len(names) == 3 + 6 * len(THRESHOLDS)
+
+
+def _played(score: list[float], cost: float) -> Played:
+    n = len(score)
+    return Played(np.array(score), np.full(n, cost), np.ones(n), np.zeros(n, np.int64))
+
+
+def test_a_cascade_is_not_judged_on_questions_that_it_was_chosen_by() -> None:
+    first, second = ((0, 1), 0, 0.5), ((1, 0), 0, 0.5)
+    played = {first: _played([1, 1, 0, 0], 1.0), second: _played([0, 0, 1, 0.9], 1.0)}
+
+    chosen, whole = best_cascade(played, 0.1)
+    _, honest = best_cascade(played, 0.1, [np.array([0, 1]), np.array([2, 3])])
+
+    assert chosen == first
+    assert 0.5 == whole.score.mean()
+    assert 0.0 == honest.score.mean()
+
+
+def test_a_gain_at_many_prices_counts_where_each_price_alone_is_too_noisy() -> None:
+    random = np.random.default_rng(0)
+    n, prices = 400, np.array([0.01, 0.02, 0.3])
+    single = _played([0.5] * n, 1.0)
+    bold = _played((0.5 + 0.03 + random.normal(0, 0.3, n)).tolist(), 1.1)
+    harmful = _played((0.5 + random.normal(0, 0.3, n) - 0.05).tolist(), 1.0)
+
+    names = guard_along([{"single": single, "bold": bold, "harmful": harmful}] * 3, prices)
+
+    assert names == ["bold", "bold", "single"]
+
+
+def test_chance_alone_takes_no_bolder_strategy() -> None:
+    random = np.random.default_rng(1)
+    n, prices = 400, np.array([0.01, 0.1])
+    taken = 0
+    for _ in range(40):
+        rows = [
+            {"single": _played([0.5] * n, 1.0), "bold": _played(noise.tolist(), 1.0)}
+            for noise in [0.5 + random.normal(0, 0.3, n)] * 2
+        ]
+        taken += "bold" in guard_along(rows, prices)
+
+    assert taken <= 14  # one in six by the normal law
