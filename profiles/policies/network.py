@@ -129,13 +129,16 @@ class PolicyNetwork(nn.Module):
             state[:, :, None, :] + pairs[:, None, :, :] + self.between(situation.between)
         )
         calls = self.call(mixed)[..., 0]
+        # Both heads of a state begin with the same activation.
+        active = self.answer[0](state)
         price = situation.log_price.exp()[:, None]
         pull = self.settings.price_pull * functional.softplus(self.pull)
         calls = calls - (pull * price * situation.cost)[:, None, :]
         calls = calls.masked_fill(~situation.legal, -torch.inf)
-        answer = self.answer(state).masked_fill(~situation.may_answer[..., None], -torch.inf)
+        answer = self.answer[1](active)
+        answer = answer.masked_fill(~situation.may_answer[..., None], -torch.inf)
         actions = torch.cat([calls, answer], dim=2)
-        return Scores(actions.log_softmax(dim=2), self.critic(state)[..., 0])
+        return Scores(actions.log_softmax(dim=2), self.critic[1](active)[..., 0])
 
     def _states(self, situation: Situation, pairs: Tensor) -> Tensor:
         questions, states = situation.states.shape[:2]

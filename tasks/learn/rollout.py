@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from profiles.policies.network import PolicyNetwork
     from tasks.learn.environment import Environment
 
-_BATCH = 512
+BLOCK = 512
+"""Questions that are played at once."""
 
 
 class Played(NamedTuple):
@@ -49,8 +50,8 @@ def play(
         act: (B,) questions and (B,) sets called so far to (B,) actions.
     """
     parts = []
-    for start in range(0, len(rows), _BATCH):
-        block = torch.from_numpy(rows[start : start + _BATCH])
+    for start in range(0, len(rows), BLOCK):
+        block = torch.from_numpy(rows[start : start + BLOCK])
         states = torch.zeros(len(block), dtype=torch.int64)
         cost = torch.zeros(len(block))
         live = torch.ones(len(block), dtype=torch.bool)
@@ -84,14 +85,20 @@ def _pair_called(environment: Environment, before: Tensor, after: Tensor) -> Ten
 
 
 def greedy(
-    network: PolicyNetwork, environment: Environment, price: float
+    network: PolicyNetwork, environment: Environment, price: float | NDArray[np.float64]
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The policy's most probable action at that price."""
+    """The policy's most probable action at that price.
+
+    Args:
+        network: the policy.
+        environment: of the questions.
+        price: one, or one for each of the at most `BLOCK` questions that are going to be played.
+    """
     network.eval()
-    log_price = float(np.log(price))
+    log_price = torch.from_numpy(np.log(np.atleast_1d(price))).float()
 
     def act(rows: Tensor, states: Tensor) -> Tensor:
-        situation = environment.situation(rows, states, torch.full((len(rows),), log_price))
+        situation = environment.situation(rows, states, log_price.expand(len(rows)))
         actions: Tensor = network(situation).log_policy[:, 0].argmax(dim=1)
         return actions
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from profiles.policies.network import PolicyNetwork
-from tasks.learn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tasks.learn.rollout import greedy, play
+from tasks.learn.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
+from tasks.learn.rollout import BLOCK, greedy, play
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,11 @@ Metrics = Mapping[str, float]
 
 class Estimator(Protocol):
     """One way of estimating the policy gradient."""
+
+    @property
+    def settings(self) -> object:
+        """Its constants: a dataclass whose representation names all of them."""
+        ...
 
     @property
     def iterations(self) -> int:
@@ -99,19 +104,24 @@ def train(
         estimator: improves the network, on the rows that `split_rows` gives to learn from.
         loop: everything else.
         report: told at every look.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged or belongs to another training.
+        ValueError: fewer than two questions have a pair that can be called.
     """
     _, hold = learning_rows(environment, loop.validation, loop.seed)
     total = estimator.iterations
-    with torch.random.fork_rng():
+    of = _fingerprint(environment, estimator, loop) if loop.checkpoint is not None else ""
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(loop.seed)
         network = PolicyNetwork(loop.network)
         optimizer = torch.optim.AdamW(
-            network.parameters(), loop.learning_rate, weight_decay=loop.weight_decay
+            network.parameters(), loop.learning_rate, weight_decay=loop.weight_decay, fused=True
         )
         best = torch.full((len(hold),), -math.inf, dtype=torch.float64)
         kept, done = _copy(network), 0
         if loop.checkpoint is not None and loop.checkpoint.exists():
-            state = load_checkpoint(loop.checkpoint, network, optimizer)
+            state = load_checkpoint(loop.checkpoint, network, optimizer, of)
             best, kept, done = state.best, state.kept, state.iteration
         looks = {max(1, round(total * (look + 1) / loop.looks)) for look in range(loop.looks)}
         for iteration in range(done + 1, total + 1):
@@ -127,12 +137,27 @@ def train(
             if reached.mean() > best.mean():
                 best = reached
             if loop.checkpoint is not None:
-                save_checkpoint(
-                    loop.checkpoint, network, optimizer, Checkpoint(iteration, best, kept)
-                )
+                state = Checkpoint(of, iteration, best, kept)
+                save_checkpoint(loop.checkpoint, network, optimizer, state)
             report(Look(iteration, total, float(reached.mean()), metrics))
     network.load_state_dict(kept)
     return network.eval()
+
+
+def _fingerprint(environment: Environment, estimator: Estimator, loop: Loop) -> str:
+    """Of everything that decides where a training goes."""
+    settings = repr((type(estimator).__name__, estimator.settings, replace(loop, checkpoint=None)))
+    data = {
+        "states": environment.observations.states,
+        "rewards": environment.answer_reward,
+        "costs": environment.costs,
+        "available": environment.available,
+        "priors": torch.from_numpy(environment.recorded.priors),
+        "components": torch.from_numpy(environment.recorded.components),
+        "accuracy": torch.from_numpy(environment.recorded.accuracy),
+        "correlation": torch.from_numpy(environment.recorded.correlation),
+    }
+    return fingerprint(settings, data)
 
 
 def learning_rate(loop: Loop, iteration: int, total: int) -> float:
@@ -218,10 +243,13 @@ def utilities(
     prices: tuple[float, float] = PRICES,
 ) -> NDArray[np.float64]:
     """(n,) the greedy policy's utility on each question, the mean over ten prices."""
-    total = np.zeros(len(rows))
     grid = price_grid(prices)
-    for price in grid:
-        played = play(environment, rows, greedy(network, environment, float(price)))
-        total += played.score - price * played.cost
-    mean: NDArray[np.float64] = total / len(grid)
+    number, price = np.tile(rows, len(grid)), np.repeat(grid, len(rows))
+    reached = []
+    for start in range(0, len(number), BLOCK):
+        block = slice(start, start + BLOCK)
+        act = greedy(network, environment, price[block])
+        played = play(environment, number[block], act)
+        reached.append(played.score - price[block] * played.cost)
+    mean: NDArray[np.float64] = np.concatenate(reached).reshape(len(grid), -1).mean(axis=0)
     return mean
