@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -22,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from flows.setting_types import Clusters
 from tasks.tracking.redaction import without_secrets
 
 Runner = Literal["plain", "prefect"]
@@ -29,27 +29,8 @@ When = Literal["auto", "always", "never"]
 Dtype = Literal["float32", "bfloat16"]
 
 
-def read_clusters(value: Any) -> int | Literal["auto"]:  # noqa: ANN401
-    """A number of clusters, or `auto`.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    text = str(value).strip()
-    if text == "auto":
-        return "auto"
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
-        raise ValueError("it must be a whole number, or auto")
-    if not 1 <= int(text[:9]) <= _MOST_CLUSTERS:
-        raise ValueError(f"it must be 1 or more, at most {_MOST_CLUSTERS:,}, or auto")
-    return int(text)
-
-
-Clusters = Annotated[int | Literal["auto"], BeforeValidator(read_clusters)]
-"""Number of KMeans clusters, or to choose it by held-out routing value."""
-_MOST_CLUSTERS = 10_000
-
 T = TypeVar("T")
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -359,6 +340,36 @@ class PromoteSettings(HomeSettings):
     """Seed of the bootstrap."""
 
 
+class TrainSettings(HomeSettings):
+    """`atlas train`: a multi-step policy from the recorded answers behind a profile."""
+
+    section: ClassVar[str] = "train"
+    identity_fields: ClassVar[frozenset[str]] = frozenset(
+        {"estimator", "max_calls", "candidates", "epochs", "folds", "networks", "seed"}
+    )
+    resolved_fields: ClassVar[frozenset[str]] = frozenset({"profile"})
+    runtime_fields: ClassVar[frozenset[str]] = HomeSettings.runtime_fields | {"name"}
+
+    profile: str = Field(default="latest", min_length=1)
+    """Id of the profile whose training questions it learns from, or `latest`."""
+    estimator: Literal["exact", "ppo"] = "exact"
+    """How the gradient is estimated: `exact` over all called sets, or `ppo` on sampled episodes."""
+    max_calls: int = Field(default=4, ge=1, le=6)
+    """Calls a question may take at most."""
+    candidates: int = Field(default=6, ge=1, le=12)
+    """Pairs it chooses among: those of the pool that complement each other best."""
+    epochs: int = Field(default=40, ge=1, le=10_000)
+    """Passes over the training questions (`exact`), or iterations of sampled episodes (`ppo`)."""
+    folds: int = Field(default=3, ge=0, le=20)
+    """Folds of the guard, which trusts the policy where it is better left out; 0 has no guard."""
+    networks: int = Field(default=1, ge=1, le=16)
+    """Networks trained from different seeds and averaged."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of every random choice."""
+    name: str | None = Field(default=None, pattern=rf"^{_NAME.pattern}$")
+    """Name of the training for people, kept with its version."""
+
+
 ALL_SETTINGS: tuple[type[HomeSettings], ...] = (
     HomeSettings,
     RouteSettings,
@@ -366,6 +377,7 @@ ALL_SETTINGS: tuple[type[HomeSettings], ...] = (
     RefreshSettings,
     EvaluateSettings,
     PromoteSettings,
+    TrainSettings,
 )
 
 

@@ -9,7 +9,8 @@ import typer
 
 from flows.console import data_json, say, table
 from flows.failures import ROWS_FAILED, UsageError
-from flows.settings import environment_name, read_clusters
+from flows.setting_types import read_clusters
+from flows.settings import environment_name
 from flows.verbs.options import AsJson, Config, Root, home
 from flows.verbs.profile_show import show_profile
 
