@@ -186,7 +186,7 @@ def _groups(
 def _group(pair: _Pair, name: str, rows: NDArray[np.bool_]) -> Group:
     settings = pair.settings
     gains = pair.gains[rows]
-    alone = np.zeros(len(gains), np.int64)
+    both = gain_intervals(pair.changes[rows, :2], np.zeros(len(gains), np.int64), settings)
     p_value = float("nan")
     if len(gains) >= settings.least_in_group:
         p_value = harm_p_value(
@@ -194,11 +194,11 @@ def _group(pair: _Pair, name: str, rows: NDArray[np.bool_]) -> Group:
         )
     return Group(
         name,
-        _mean_change(gains, alone, settings),
-        _mean_change(pair.changes[rows, 1], alone, settings),
-        p_value,
-        float("nan"),
-        False,
+        gain=both[0],
+        accuracy=both[1],
+        p_value=p_value,
+        adjusted=float("nan"),
+        harmed=False,
     )
 
 
