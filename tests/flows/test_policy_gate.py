@@ -1,0 +1,353 @@
+"""Promotion, refusal, force and rollback, from the registry to the exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from flows.failures import UsageError, explain
+from flows.promote_policy import LOCK, promote_policy, roll_back_policy
+from flows.settings import PromoteSettings
+from profiles.policies.policy import SINGLE
+from profiles.policies.policy_file import PolicyFileError
+from profiles.profile_file import save_profile
+from tasks.learn.learning_set import HeldOut
+from tasks.learn.promotion import RollbackError
+from tasks.registry.registry import PolicyRegistry
+from tasks.registry.versions import CHALLENGER, CHAMPION, PolicyNotFoundError, PolicyVersion
+from tasks.tracking import Tracker
+from tests.profiles.made_profiles import corners, random_profile
+from tests.profiles.policies.made_policies import made_policy
+from warehouse.errors import LedgerBusyError
+from warehouse.run_lock import run_lock
+
+# MLflow and its dependencies warn about each other, which is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+N = 200
+NOW = datetime(2026, 11, 21, 3, 4, 5, tzinfo=UTC)
+POOR, FAIR, GOOD, TWIN = 1, 2, 3, 4
+"""Versions, by what they are worth."""
+
+
+def always(profile, pair, seed):
+    """A policy that calls one pair and answers."""
+    made = made_policy(
+        seed,
+        pairs=tuple(one.pair_id for one in profile.pairs),
+        width=profile.clusters.centroids.shape[1],
+        profile_id=profile.profile_id,
+        pool_fingerprint=profile.pool_fingerprint,
+    )
+    points = tuple(replace(one, strategy=SINGLE) for one in made.points)
+    return replace(made, points=points, accuracy=np.eye(3)[pair], costs=np.array([0.5, 0.5, 0.5]))
+
+
+def held_out_of(profile):
+    """Pair 0 is right on 40 % of the questions, pair 1 on 60 %, pair 2 on 90 %."""
+    rng = np.random.default_rng(0)
+    scores = (rng.random((N, 1)) < np.array([0.4, 0.6, 0.9])).astype(float)
+    embeddings = corners(np.arange(N) % 4, profile.clusters.centroids.shape[1])
+    return HeldOut(
+        tuple(f"held {number}" for number in range(N)),
+        tuple("ab"[number % 2] for number in range(N)),
+        tuple(f"question {number}" for number in range(N)),
+        embeddings,
+        scores,
+        np.full(scores.shape, 0.002),
+        np.where(scores > 0, 0, np.arange(1, 4)),
+        profile.clusters.assign(embeddings).distances,
+    )
+
+
+@pytest.fixture(scope="module")
+def profile():
+    return random_profile(pairs=3)
+
+
+class Shelf:
+    """A registry in memory, with what `tasks.registry.registry.PolicyRegistry` promises."""
+
+    def __init__(self, policies):
+        self.policies = policies
+        self.aliases, self.notes, self.damaged = {}, {}, set()
+
+    def versions(self):
+        return [self._version(number) for number in range(1, len(self.policies) + 1)]
+
+    def _version(self, number):
+        policy = self.policies[number - 1]
+        aliases = tuple(sorted(one for one, at in self.aliases.items() if at == number))
+        tags = self.notes.get(number, {})
+        return PolicyVersion(
+            "atlas-policy", number, policy.policy_id, "", policy.profile_id,
+            policy.pool_fingerprint, aliases, NOW, dict(tags),
+        )  # fmt: skip
+
+    def resolve(self, reference):
+        for one in self.versions():
+            if reference in (*one.aliases, str(one.version), one.policy_id):
+                return one
+        raise PolicyNotFoundError(f"There is no policy {reference!r}.")
+
+    def fetch(self, version, _root):
+        if version.version in self.damaged:
+            raise PolicyFileError("the files of the policy are damaged")
+        return self.policies[version.version - 1]
+
+    def set_alias(self, alias, version):
+        self.aliases[alias] = version
+
+    def annotate(self, version, tags):
+        self.notes.setdefault(version, {}).update(tags)
+
+
+class House:
+    """A warehouse with its registry."""
+
+    def __init__(self, folder, profile, registry):
+        self.settings = PromoteSettings(root=folder / "data", mlflow_uri="sqlite:///none.db")
+        self.root, self.registry = self.settings.root, registry
+        save_profile(profile, self.root / "profiles")
+
+    @property
+    def champion(self):
+        return self.registry.aliases.get(CHAMPION)
+
+    def promote(self, version, **how):
+        return promote_policy(self.settings, str(version), clock=lambda: NOW, **how)
+
+    def tags(self, version):
+        return self.registry.resolve(str(version)).tags
+
+
+@pytest.fixture(scope="module")
+def policies(profile):
+    return [always(profile, pair, seed) for seed, pair in ((1, 0), (2, 1), (3, 2), (4, 1))]
+
+
+@pytest.fixture
+def known_questions(monkeypatch):
+    monkeypatch.setattr(
+        "tasks.learn.learning_set.held_out", lambda _root, known: held_out_of(known)
+    )
+
+
+@pytest.fixture
+def house(tmp_path, profile, policies, known_questions, monkeypatch):
+    shelf = Shelf(policies)
+    monkeypatch.setattr("tasks.registry.registry.PolicyRegistry", lambda *_where: shelf)
+    return House(tmp_path, profile, shelf)
+
+
+def test_the_first_champion_must_beat_the_one_step_router(house):
+    refused = house.promote(POOR)
+    accepted = house.promote(GOOD)
+
+    assert (refused.verdict, refused.against, refused.moved) == ("refused", "router auto", False)
+    assert (accepted.verdict, accepted.against, accepted.moved) == ("accepted", "router auto", True)
+    assert house.champion == GOOD
+    assert accepted.compared.decision.gain.low > 0
+
+
+def test_a_refused_policy_leaves_the_champion_alone_and_says_why(house):
+    house.promote(GOOD)
+
+    found = house.promote(FAIR)
+
+    assert found.refused
+    assert house.champion == GOOD
+    assert "version 3 stays champion" in found.sentence
+    tags = house.tags(FAIR)
+    assert tags["gate"] == "refused"
+    assert tags["gate_at"] == "2026-11-21T03:04:05+00:00"
+    assert "No gain is shown" in tags["gate_reason"]
+    assert "@" in tags["gate_by"]
+
+
+def test_a_policy_of_equal_worth_is_refused(house):
+    house.promote(FAIR, force=True, reason="a start")
+
+    found = house.promote(TWIN)
+
+    assert found.refused
+    assert found.compared.decision.gain.value == 0.0
+    assert house.champion == FAIR
+
+
+def test_an_accepted_policy_takes_over_and_remembers_whom_it_replaced(house):
+    house.promote(FAIR, force=True, reason="a start")
+
+    found = house.promote(GOOD)
+
+    assert (found.verdict, house.champion) == ("accepted", GOOD)
+    assert found.before.version == FAIR
+    assert house.tags(GOOD)["previous_champion"] == "2"
+    assert house.tags(GOOD)["promoted_at"] == "2026-11-21T03:04:05+00:00"
+
+
+def test_a_version_without_a_run_keeps_the_whole_decision_itself(house):
+    house.promote(GOOD)
+
+    record = json.loads(house.tags(GOOD)["gate_decision"])
+
+    assert (record["verdict"], record["version"], record["champion_before"]) == (
+        "accepted", GOOD, None,
+    )  # fmt: skip
+    assert record["decision"]["gain"]["n"] == N
+    assert record["price"] == 0.01
+    assert record["decided_at"] == NOW.isoformat()
+
+
+@pytest.mark.slow
+def test_in_mlflow_the_decision_is_a_file_of_the_run_and_the_alias_moves(
+    tmp_path, profile, policies, known_questions
+):
+    where = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts"
+    run = Tracker(*where).start("atlas", "training", {})
+    registry = PolicyRegistry(*where)
+    for policy in (policies[FAIR - 1], policies[GOOD - 1]):
+        registry.register(policy, run_id=run, card={})
+    settings = PromoteSettings(root=tmp_path / "data", mlflow_uri=where[0], artifacts=str(where[1]))
+    save_profile(profile, settings.root / "profiles")
+    promote_policy(settings, "1", force=True, reason="a start")
+
+    found = promote_policy(settings, "2", clock=lambda: NOW)
+
+    assert found.verdict == "accepted"
+    assert registry.resolve(CHAMPION).version == 2
+    tags = registry.resolve("2").tags
+    assert tags["gate_record"] == "gate/20261121T030405Z.json"
+    (plain,) = where[1].rglob(tags["gate_record"])
+    assert json.loads(plain.read_text())["decision"]["gain"]["n"] == N
+    text = plain.with_suffix(".md").read_text()
+    assert "## Gate: accepted" in text
+    assert text.rstrip().endswith("Version 2 is champion now.")
+
+    roll_back_policy(settings, reason="it answers worse")
+
+    assert registry.resolve(CHAMPION).version == 1
+
+
+def test_what_is_champion_already_is_left_alone(house):
+    house.promote(GOOD)
+    before = house.tags(GOOD)
+
+    found = house.promote(GOOD)
+
+    assert (found.verdict, found.moved) == ("champion already", False)
+    assert house.tags(GOOD) == before
+
+
+def test_a_dry_run_judges_and_keeps_nothing(house):
+    found = house.promote(GOOD, dry_run=True)
+
+    assert found.verdict == "accepted"
+    assert house.champion is None
+    assert "gate" not in house.tags(GOOD)
+
+
+def test_force_needs_a_reason_and_keeps_it(house):
+    house.promote(GOOD)
+
+    with pytest.raises(UsageError, match="--force needs --reason"):
+        house.promote(POOR, force=True)
+    found = house.promote(POOR, force=True, reason="the provider of version 3 is gone")
+
+    assert (found.verdict, house.champion) == ("forced", POOR)
+    assert house.tags(POOR)["gate"] == "forced"
+    assert house.tags(POOR)["promoted_reason"] == "the provider of version 3 is gone"
+
+
+def test_what_cannot_be_judged_is_promoted_by_force_only(house):
+    shutil.rmtree(house.root / "profiles")
+
+    with pytest.raises(Exception, match="profile") as refused:
+        house.promote(GOOD)
+    found = house.promote(GOOD, force=True, reason="moving house")
+
+    assert explain(refused.value, ["policy", "promote"]).exit_code == 1
+    assert house.champion == GOOD
+    assert found.compared is None
+    assert "could not be judged" in found.sentence
+
+
+def test_a_champion_that_cannot_be_played_is_said_and_auto_takes_its_place(house):
+    house.promote(GOOD)
+    house.registry.damaged.add(GOOD)
+
+    found = house.promote(FAIR)
+
+    assert found.against == "router auto"
+    assert "version 3, cannot be played" in found.compared.notes[0]
+
+
+def test_two_promotions_never_interleave(house):
+    with run_lock(house.root, LOCK), pytest.raises(LedgerBusyError):
+        house.promote(GOOD)
+
+    assert house.champion is None
+
+
+def test_an_alias_names_the_policy_too(house):
+    house.registry.set_alias(CHALLENGER, GOOD)
+
+    assert promote_policy(house.settings, dry_run=True).version.version == GOOD
+    with pytest.raises(PolicyNotFoundError, match="no policy 'nobody'"):
+        house.promote("nobody")
+
+
+def back(house, to=None, reason="it answers worse"):
+    return roll_back_policy(house.settings, to, reason=reason, clock=lambda: NOW)
+
+
+def test_a_rollback_returns_to_the_champion_before_step_by_step(house):
+    for version in (POOR, FAIR, GOOD):
+        house.promote(version, force=True, reason="in turn")
+
+    assert (back(house).champion.version, house.champion) == (FAIR, FAIR)
+    assert (back(house).champion.version, house.champion) == (POOR, POOR)
+    with pytest.raises(RollbackError, match="first champion"):
+        back(house)
+    assert house.tags(GOOD)["rolled_back_to"] == "2"
+    assert house.tags(GOOD)["rolled_back_reason"] == "it answers worse"
+
+
+def test_a_rollback_to_any_earlier_champion_but_to_no_other_version(house):
+    for version in (POOR, FAIR, GOOD):
+        house.promote(version, force=True, reason="in turn")
+
+    with pytest.raises(RollbackError, match="Version 4 never was champion"):
+        back(house, TWIN)
+    with pytest.raises(RollbackError, match="champion already"):
+        back(house, GOOD)
+    with pytest.raises(PolicyNotFoundError):
+        back(house, 99)
+    with pytest.raises(UsageError, match="reason"):
+        back(house, POOR, " ")
+    assert house.champion == GOOD
+
+    back(house, POOR)
+
+    assert house.champion == POOR
+
+
+def test_without_a_champion_there_is_nothing_to_roll_back(house):
+    with pytest.raises(RollbackError, match="No policy is champion"):
+        back(house)
+
+
+def test_an_earlier_champion_that_cannot_be_read_stays_out_of_use(house):
+    house.promote(FAIR, force=True, reason="a start")
+    house.promote(GOOD)
+    house.registry.damaged.add(FAIR)
+
+    with pytest.raises(PolicyFileError, match="damaged"):
+        back(house)
+
+    assert house.champion == GOOD
