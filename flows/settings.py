@@ -245,7 +245,7 @@ class RefreshSettings(ProfileSettings):
 
     section: ClassVar[str] = "refresh"
     runtime_fields: ClassVar[frozenset[str]] = ProfileSettings.runtime_fields | {
-        "canaries", "first_night_runs", "alpha", "gate_margin",
+        "canaries", "first_night_runs", "alpha", "gate_margin", "train", "price",
     }  # fmt: skip
 
     canaries: int = Field(default=50, ge=0, le=10_000)
@@ -256,6 +256,10 @@ class RefreshSettings(ProfileSettings):
     """Weight of cost in the utility by which the gate compares versions."""
     gate_margin: float = Field(default=0.02, ge=0, le=1)
     """Loss of utility that the gate lets pass."""
+    train: bool = False
+    """Train a policy on the knowledge in use, and promote it if it is measurably better."""
+    price: float | None = Field(default=None, gt=0)
+    """Share of accuracy that a unit of cost must earn where policies are judged; else 0.01."""
 
 
 class EvaluateSettings(HomeSettings):
@@ -358,8 +362,8 @@ class TrainSettings(HomeSettings):
     """Calls a question may take at most."""
     candidates: int = Field(default=6, ge=1, le=12)
     """Pairs it chooses among: those of the pool that complement each other best."""
-    epochs: int = Field(default=40, ge=1, le=10_000)
-    """Passes over the training questions (`exact`), or iterations of sampled episodes (`ppo`)."""
+    epochs: int | None = Field(default=None, ge=1, le=10_000)
+    """Passes over the questions (`exact`, else 40), iterations of sampled episodes (`ppo`, 150)."""
     folds: int = Field(default=3, ge=0, le=20)
     """Folds of the guard, which trusts the policy where it is better left out; 0 has no guard."""
     networks: int = Field(default=1, ge=1, le=16)
