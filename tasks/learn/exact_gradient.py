@@ -5,8 +5,9 @@ With the policy π and the value V of the lattice of called sets,
     V(s) = π(answer|s)·r(s) + Σ_p π(p|s)·[V(s ∪ p) − price·cost_p] + β·H(π(·|s)),
 
 computed from the largest sets down, the gradient of the mean of V(∅) follows by automatic
-differentiation. The mean over all sets is added with a weight, as if a share of the episodes began
-there, so that sets which the policy does not reach yet are learnt about as well.
+differentiation. The mean over all sets that calls can lead to is added with a weight, as if a share
+of the episodes began there, so that those which the policy does not reach yet are learnt about as
+well.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ExactTraining:
     Attributes:
         batch: questions a step.
         entropy: weight β of the entropy bonus, falling to 0.
-        restart: weight of the mean value over all sets, beside that of the empty set.
+        restart: weight of the mean value over all reachable sets, beside that of the empty set.
     """
 
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -112,7 +113,8 @@ class ExactGradient:
         values, entropy = lattice_values(
             self._environment, rows, scores.log_policy, log_price.exp(), bonus
         )
-        loss = -(values[:, 0].mean() + training.restart * values.mean())
+        everywhere = values[reachable(self._environment, rows)].mean()
+        loss = -(values[:, 0].mean() + training.restart * everywhere)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), training.gradient_norm)
@@ -122,6 +124,12 @@ class ExactGradient:
             "entropy": float(entropy.detach().mean()),
             "gradient_norm": float(norm),
         }
+
+
+def reachable(environment: Environment, rows: Tensor) -> Tensor:
+    """(B, S) whether each set holds only pairs that can be called on the question."""
+    members = torch.from_numpy(environment.lattice.members)
+    return ~(members & ~environment.available[rows][:, None, :]).any(dim=2)
 
 
 def lattice_values(

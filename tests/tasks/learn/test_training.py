@@ -34,7 +34,7 @@ from tests.tasks.learn.small_environment import EXACT, PPO, small_environment
 TRAININGS = {"exact": (train_exact, EXACT), "ppo": (train_ppo, PPO)}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill between two looks."""
 
 
@@ -75,9 +75,9 @@ def test_a_training_stopped_at_a_look_goes_on_to_the_same_bits(
     def stop(_look: object) -> None:
         seen.append(1)
         if len(seen) == look:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(name, file, report=stop)
     assert same(train(name, file), train(name))
 
@@ -103,11 +103,11 @@ def test_a_kill_while_a_checkpoint_is_written_costs_one_look(
         written.append(path)
         if len(written) == 3:
             path.write_bytes(path.read_bytes()[:100])
-            raise Killed
+            raise KilledError
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "sync_file", die)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             train(name, file)
     assert same(train(name, file), train(name))
 
