@@ -22,13 +22,24 @@ class Echo:
 
     def complete(self, request):
         text = request.messages[-1].content
-        response = ChatResponse(f"Answer: {len(text)}", Usage(len(text) // 4 + 1, 10))
+        response = ChatResponse(self.said(text), Usage(len(text) // 4 + 1, 10))
         return SimulatedReply(response, self.latency_s)
+
+    def said(self, text):
+        return f"Answer: {len(text)}"
+
+
+class Doubter(Echo):
+    """Says something else about every third length."""
+
+    def said(self, text):
+        return super().said(text) if len(text) % 3 else "Answer: 0"
 
 
 def main():
     faults, latency_s = Faults.parse(sys.argv[1]), float(sys.argv[2])
     models = {name: Echo(latency_s) for name in ("first", "second")}
+    models["doubter"] = Doubter(latency_s)
     server = SimulatedServer(models, faults=faults)
     asyncio.run(server.run_forever(lambda url: print(url, flush=True)))
 
