@@ -7,28 +7,24 @@ fork's process id when it begins, and its exit code (as `subprocess` has it) whe
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import traceback
 
+IMPORTED = (
+    "aiohttp", "polars", "pyarrow.parquet", "flows.routing", "flows.verbs.route",
+    "profiles.policies.policy_file", "tasks.encoders", "tasks.trajectory.walk",
+)  # fmt: skip
+
 
 def prepare():
     """Import what a run with a policy imports; start no thread and open nothing."""
-    import aiohttp  # noqa: F401
-    import polars  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-    import torch
-
-    import flows.cli
-    import flows.routing
-    import flows.verbs.route
-    import profiles.policies.policy_file
-    import tasks.encoders
-    import tasks.trajectory.walk  # noqa: F401
-
-    torch.set_num_threads(1)
-    return flows.cli.main
+    for name in IMPORTED:
+        importlib.import_module(name)
+    importlib.import_module("torch").set_num_threads(1)
+    return importlib.import_module("flows.cli").main
 
 
 def run(main, command):
