@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from flows.refresh_policy import PolicyNews
     from profiles.profile import Profile
     from tasks.freshness.drift_state import PairDrift
     from tasks.freshness.gate import GateDecision
@@ -27,6 +28,7 @@ class RefreshOutcome(NamedTuple):
         published: whether `profile_id` is in use now.
         drift: what tonight's canaries say; empty where they were measured before.
         stale_pairs: pairs whose cells were run again because of drift.
+        policy: what became of the policy; None where none was asked for.
     """
 
     run_id: str
@@ -50,6 +52,7 @@ class RefreshOutcome(NamedTuple):
     stale_pairs: tuple[str, ...]
     queries: QueryDrift | None
     profile: Profile | None
+    policy: PolicyNews | None
 
     @property
     def nothing_to_do(self) -> bool:

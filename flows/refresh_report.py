@@ -29,6 +29,8 @@ def refresh_text(outcome: RefreshOutcome) -> str:
     lines += [f"{name:<9} {value}" for name, value in rows]
     if outcome.status == "complete":
         lines += ["", *_knowledge(outcome), "", *_drift(outcome), "", *_questions(outcome)]
+        if outcome.policy is not None:
+            lines += ["", f"policy    {outcome.policy.sentence}"]
     return "\n".join(part for line in lines for part in _wrapped(line)) + "\n"
 
 
@@ -63,6 +65,7 @@ def refresh_facts(outcome: RefreshOutcome) -> dict[str, Any]:
         "pairs_rerun": list(outcome.stale_pairs),
         "drift": [_reading_facts(one) for one in outcome.drift],
         "queries": None if queries is None else queries.as_json(),
+        "policy": None if outcome.policy is None else outcome.policy.as_json(),
         "pending": outcome.pending,
     }
 

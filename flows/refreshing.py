@@ -1,11 +1,12 @@
-"""A refresh without Prefect: cells, canaries, drift, fit, gate, promotion, report.
+"""A refresh without Prefect: cells, canaries, drift, fit, gate, promotion, policy, report.
 
     1. cells     run what is missing, stale or declared stale; fit a version, not yet in use
     2. canaries  ask every pair its canaries, once a day
     3. drift     test them; a pair that drifted has its cells declared stale and run again
     4. gate      compare the new version with the one in use, on questions left out of both fits
     5. promote   the new version comes into use, if it is not worse
-    6. report    one page: what changed, why, how sure
+    6. policy    where asked for: train one on what is in use now, judge it, promote it if better
+    7. report    one page: what changed, why, how sure
 
 Every step finds out from the ledger and from committed rows what is done already. The same command
 therefore finishes a refresh that was killed or paused, and a second one of the same day asks no
@@ -50,10 +51,12 @@ from warehouse.ledger import open_ledger
 from warehouse.run_lock import run_lock
 
 if TYPE_CHECKING:
+    from flows.refresh_policy import PolicyNews
     from profiles.profile import Profile
     from tasks.batch.spec import RunReport, WrapChunk
     from tasks.embedder import CachedEmbedder
     from tasks.freshness.drift_state import PairDrift
+    from tasks.freshness.gate import GateDecision
     from warehouse.ledger import Ledger
 
 LOCK = "refresh"
@@ -227,22 +230,8 @@ class _Session:
         alarms: list[Alarm],
         stale: list[str],
     ) -> RefreshOutcome:
-        """Gate, promotion and the record of the refresh."""
-        from tasks.profiling.fit import usable_outcomes
-
-        settings = self._settings
-        old, unreadable = self._old_profile()
-        decision = judge_version(
-            old,
-            profile,
-            queries=planned.queries,
-            outcomes=usable_outcomes(planned, self._ledger),
-            embed=lambda texts: self._embedder()(texts),
-            alpha=settings.alpha,
-            margin=settings.gate_margin,
-            seed=settings.seed,
-            unreadable=unreadable,
-        )
+        """Gate, promotion, policy and the record of the refresh."""
+        decision = self._judge(planned, profile)
         if decision.old != decision.new:
             save_decision(self._root, decision, now=self._clock())
         if decision.publish:
@@ -252,7 +241,7 @@ class _Session:
             self._ledger,
             profile,
             lambda texts: self._embedder()(texts),
-            seed=settings.seed,
+            seed=self._settings.seed,
         )
         outcome = self._outcome("complete", None)._replace(
             profile_id=profile.profile_id,
@@ -263,12 +252,39 @@ class _Session:
             stale_pairs=tuple(stale),
             queries=queries,
             profile=profile,
+            policy=self._policy(profile, in_use=decision.publish),
         )
         self._close(outcome)
         return outcome
 
+    def _judge(self, planned: PlannedProfile, profile: Profile) -> GateDecision:
+        """What the gate says of the version that was fitted."""
+        from tasks.profiling.fit import usable_outcomes
+
+        settings = self._settings
+        old, unreadable = self._old_profile()
+        return judge_version(
+            old,
+            profile,
+            queries=planned.queries,
+            outcomes=usable_outcomes(planned, self._ledger),
+            embed=lambda texts: self._embedder()(texts),
+            alpha=settings.alpha,
+            margin=settings.gate_margin,
+            seed=settings.seed,
+            unreadable=unreadable,
+        )
+
+    def _policy(self, profile: Profile, *, in_use: bool) -> PolicyNews | None:
+        """Train, judge and promote a policy, where that is asked for."""
+        if not self._settings.train:
+            return None
+        from flows.refresh_policy import refresh_policy
+
+        return refresh_policy(self._settings, profile, in_use=in_use)
+
     def _close(self, outcome: RefreshOutcome) -> None:
-        gate, queries = outcome.gate, outcome.queries
+        gate, queries, policy = outcome.gate, outcome.queries, outcome.policy
         assert gate is not None
         row = {
             "profile_id": outcome.profile_id,
@@ -277,6 +293,7 @@ class _Session:
             "reason": gate.sentence,
             "gate_json": json.dumps(gate.as_json()),
             "queries_json": None if queries is None else json.dumps(queries.as_json()),
+            "policy_json": None if policy is None else json.dumps(policy.as_json()),
             "cells_run": outcome.cells_run,
             "cells_known": outcome.cells_known,
             "canaries_run": outcome.canaries_run,
@@ -356,4 +373,5 @@ class _Session:
             stale_pairs=(),
             queries=None,
             profile=None,
+            policy=None,
         )

@@ -37,7 +37,8 @@ def refresh_history(root: Path) -> pl.DataFrame:
 
     Columns: `run_id`, `night`, `started_at`, `ended_at`, `old_profile_id`, `profile_id`,
     `cells_run`, `cells_known`, `canaries_run`, `calls`, `alarms`, `cost_usd` (decimal), `gate`
-    (null where the knowledge stayed the same), `published`, `reason`, `gate_json`, `queries_json`.
+    (null where the knowledge stayed the same), `published`, `reason`, `gate_json`, `queries_json`,
+    `policy_json`.
 
     Raises:
         WarehouseError: no ledger, or a file that is not what was committed.
@@ -47,6 +48,6 @@ def refresh_history(root: Path) -> pl.DataFrame:
     rows = committed(root, "refreshes").select(
         "run_id", "night", "started_at", "ended_at", "old_profile_id", "profile_id", "cells_run",
         "cells_known", "canaries_run", "calls", "alarms", "cost_usd", "gate", "published", "reason",
-        "gate_json", "queries_json",
+        "gate_json", "queries_json", "policy_json",
     )  # fmt: skip
     return rows.collect().sort("started_at", "run_id")

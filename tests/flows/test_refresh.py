@@ -337,3 +337,25 @@ def test_the_facts_are_plain_json(world):
 
     assert facts["published"]
     assert 2 == len(facts["drift"])
+
+
+def test_a_refresh_that_trains_says_what_became_of_the_policy(world, monkeypatch):
+    from flows.refresh_policy import PolicyNews
+
+    asked = []
+
+    def train(settings, profile, *, in_use):
+        asked.append((profile.profile_id, in_use))
+        return PolicyNews(None, None, "version 7 was trained and is refused")
+
+    monkeypatch.setattr("flows.refresh_policy.refresh_policy", train)
+    silent = world.refresh(canaries=0)
+    told = world.next_night(canaries=0, train=True)
+
+    assert silent.policy is None
+    assert "policy    " not in refresh_text(silent)
+    assert [(told.profile_id, True)] == asked
+    assert "policy    version 7 was trained and is refused" in refresh_text(told)
+    assert "version 7 was trained and is refused" == refresh_facts(told)["policy"]["sentence"]
+    kept = refresh_history(world.root).get_column("policy_json").to_list()
+    assert (None, 1) == (kept[0], len([one for one in kept if one]))

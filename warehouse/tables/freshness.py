@@ -101,6 +101,7 @@ REFRESHES = TableSchema(
         text("reason", "Why, in a sentence.", required=True),
         text("gate_json", "The gate's figures as JSON."),
         text("queries_json", "How recent backlogs differ from the profile, as JSON."),
+        text("policy_json", "The policy trained and what its gate said, as JSON; null if none."),
         count("cells_run", "Cells run, canaries not counted.", required=True),
         count("cells_known", "Cells that needed no call.", required=True),
         count("canaries_run", "Canary questions asked.", required=True),
