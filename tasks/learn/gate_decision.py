@@ -258,13 +258,15 @@ def points(found: Estimate, *, signed: bool = False) -> str:
 
 
 def dollars(found: Estimate, *, signed: bool = False) -> str:
-    """Such as `$0.00123 [0.00119, 0.00127]`."""
+    """Such as `$0.00123 [0.00119, 0.00127]`, or `−$0.00012 [−0.00014, −0.00010]`."""
     if not found.n:
         return "–"
-    sign = "+" if signed else ""
     digits = _digits(max(abs(one) for one in found[:3]))
-    value, low, high = (f"{one:{sign}.{digits}f}" for one in found[:3])
-    return f"${value} [{low}, {high}]".replace("-", "−")
+    plus = "+" if signed else ""
+    value = f"{abs(found.value):.{digits}f}"
+    sign = "-" if found.value < 0 and float(value) else plus
+    low, high = (f"{end:{plus}.{digits}f}" for end in (found.low, found.high))
+    return f"{sign}${value} [{low}, {high}]".replace("-", "−")
 
 
 def _digits(largest: float) -> int:

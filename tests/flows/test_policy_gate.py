@@ -274,3 +274,51 @@ def test_an_earlier_champion_that_cannot_be_read_stays_out_of_use(house):
         back(house)
 
     assert house.champion == GOOD
+
+
+@pytest.fixture
+def command(house, atlas, monkeypatch):
+    """The command, over the house's registry and warehouse."""
+    monkeypatch.setenv("ATLAS_ROOT", str(house.root))
+    return atlas
+
+
+def test_the_command_prints_tables_and_says_refused_by_its_exit_code(house, command):
+    accepted = command("policy", "promote", GOOD)
+    refused = command("policy", "promote", FAIR)
+
+    assert (0, 5) == (accepted.code, refused.code)
+    assert "# Version 3 against router auto" in accepted.out
+    assert "| accuracy        | 8" in accepted.out
+    assert "## Gate: refused" in refused.out
+    assert "Version 2 was refused; version 3 stays champion." in refused.out
+    assert "next: " in refused.err
+
+
+def test_the_command_gives_the_whole_decision_as_json(command):
+    found = command("policy", "promote", GOOD, "--dry-run", "--json", "--price", "0.05").json()
+
+    assert ("accepted", GOOD, 0.05) == (found["verdict"], found["version"], found["price"])
+    assert N == found["decision"]["figures"]["utility"]["change"]["n"]
+
+
+def test_the_command_forces_with_a_reason_and_rolls_back(house, command):
+    command("policy", "promote", FAIR, "--force", "--reason", "a start")
+    unexplained = command("policy", "promote", POOR, "--force")
+    command("policy", "promote", POOR, "--force", "--reason", "to see")
+    back = command("policy", "rollback", "--reason", "it is poor", "--json")
+
+    assert 2 == unexplained.code
+    assert {"champion": FAIR, "before": POOR} == back.json()
+    assert "Version 2 is champion again" in back.err
+    assert FAIR == house.champion
+
+
+def test_a_rollback_without_a_reason_or_a_champion_is_an_error_in_a_sentence(house, command):
+    unexplained, nowhere = (
+        command("policy", "rollback"),
+        command("policy", "rollback", "--reason", "x"),
+    )
+
+    assert (2, 1) == (unexplained.code, nowhere.code)
+    assert "error: No policy is champion" in nowhere.err

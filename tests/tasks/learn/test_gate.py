@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.learn.gate import GateSettings, gain_intervals, judge
-from tasks.learn.paired_tests import Resampling, harm_p_value, holm, interval
+from tasks.learn.gate_decision import dollars
+from tasks.learn.paired_tests import Estimate, Resampling, harm_p_value, holm, interval
 
 SETTINGS = GateSettings(price=0.05, unit_usd=0.002, draws=1_000)
 
@@ -310,6 +311,15 @@ def test_the_table_for_people_shows_points_dollars_and_verdict():
     assert "| cost a question | $0.00" in text
     assert "+4.0 [" in text
     assert not re.search(r"-\d", text), "a minus is a minus, not a hyphen"
+
+
+def test_money_shows_three_digits_and_its_sign_before_the_dollar():
+    saved, free = Estimate(-0.000123, -0.00014, -0.0001, 9), Estimate(0.0, 0.0, 0.0, 9)
+
+    assert dollars(saved, signed=True) == "−$0.000123 [−0.000140, −0.000100]"
+    assert dollars(saved.scaled(-1_000)) == "$0.123 [0.140, 0.100]"
+    assert dollars(free, signed=True) == "+$0.00 [+0.00, +0.00]"
+    assert dollars(Estimate(0.0, 0.0, 0.0, 0)) == "–"
 
 
 def test_the_same_questions_and_seed_give_the_same_decision():
