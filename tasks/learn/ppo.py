@@ -47,14 +47,14 @@ class PPOTraining:
     """
 
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(dropout=0.0))
-    iterations: int = 150
+    iterations: int = 80
     episodes: int = 1024
     clip: float = 0.2
     value_clip: float = 0.2
     gae: float = 0.95
     epochs: int = 4
     batch: int = 512
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     entropy: float = 0.03
     value_weight: float = 0.5
     gradient_norm: float = 0.5
