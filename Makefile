@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-servers servers servers-stop quick check format bench bench-recorded bench-profiling docs screenshots lock ui clean
+.PHONY: help install demo test test-browser test-servers servers servers-stop quick check format bench bench-recorded bench-profiling bench-policies docs screenshots lock ui clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ lock: $(READY)  ## write constraints.txt from what is installed
 
 ui: $(READY)  ## MLflow on http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port 5000
+
+bench-policies: $(READY)  ## multi-step policies on the same tables, into docs/policies.md
+	$(BIN)/python -m benchmarks.bench_policies
 
 clean:  ## remove what was made, but never data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
