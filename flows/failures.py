@@ -67,6 +67,7 @@ _THEN: dict[str, tuple[str | None, int]] = {
     "tasks.importing.errors.UnclearLogError": ("atlas {verb} --help", ERROR),
     "tasks.importing.errors.LogError": (None, ERROR),
     "tasks.evaluate.backlog.EvaluationStoppedError": (None, ERROR),
+    "tasks.off_policy.log.OffPolicyError": ("atlas evaluate --help", ERROR),
     "tasks.call.build.ClientSetupError": (None, ERROR),
     "tasks.call.errors.CallError": (None, ERROR),
     "tasks.tools.registry.ToolConfigError": ("atlas doctor{pool}", ERROR),

@@ -269,14 +269,18 @@ class EvaluateSettings(HomeSettings):
     identity_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "routers", "alpha", "clusters", "seed", "kmeans_seed", "encoder", "encoder_dtype",
-            "cells", "sampler", "leave_out", "max_calls", "max_cost_per_query_usd",
+            "cells", "sampler", "leave_out", "max_calls", "max_cost_per_query_usd", "off_policy",
         }
     )  # fmt: skip
-    resolved_fields: ClassVar[frozenset[str]] = frozenset({"directory"})
+    resolved_fields: ClassVar[frozenset[str]] = frozenset({"directory", "profile"})
     runtime_fields: ClassVar[frozenset[str]] = HomeSettings.runtime_fields | {"keep"}
 
     directory: Path
-    """Folder with `queries.parquet` and `outcomes.parquet`."""
+    """Folder with `queries.parquet` and `outcomes.parquet`; a routed run with --off-policy."""
+    off_policy: bool = False
+    """Whether routers are valued on a run's decisions: its id, or a warehouse folder, is given."""
+    profile: str | None = Field(default=None, min_length=1)
+    """With --off-policy: id of the profile they decide by, or `latest`; else the run's own."""
     routers: tuple[str, ...] = Field(
         default=("random", "best-single", "dataset-best", "cluster-plain", "cluster", "predictor",
                  "auto", "knn", "oracle"),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.console import data_json, say, show
-from flows.failures import INTERRUPTED, CommandError
-from flows.settings import EvaluateSettings
+from flows.failures import INTERRUPTED, CommandError, UsageError
+from flows.settings import EvaluateSettings, HomeSettings, flag_name
 from flows.verbs.options import AsJson, with_settings
 
 if TYPE_CHECKING:
@@ -41,12 +41,21 @@ def evaluate(settings: EvaluateSettings, json: AsJson = False, figure: Figure = 
     --cells 0.25 learns from that share of the training cells, --leave-out DATASET from no row of
     a dataset, which is then scored whole as split left_out; both change what is learnt alone.
 
+    --off-policy values routers on the decisions of a run, or of every run of a warehouse folder,
+    whose questions are labelled and were routed with --explore: what each would have come to, by
+    IPS, SNIPS, DR and switch-DR. See docs/off-policy.md.
+
     --json gives {router: {split: figures}}: scores in [0, 1] with 95 % intervals, cost in dollars
     a question, ece the calibration error of expected scores. random is the exact expectation of a
     uniform draw; the routed draw stands beside it as micro_realised. auto says what it resolved to.
 
     Exit codes: 0 done, 1 error, 2 usage, 130 stopped by hand.
     """
+    if settings.off_policy:
+        off_policy(settings, json=json, figure=figure)
+        return
+    if settings.profile is not None:
+        raise UsageError("--profile belongs to --off-policy; without it routers are fitted anew.")
     from tasks.evaluate.backlog import EvaluationStoppedError
     from tasks.report.terminal import routers_table
 
@@ -82,6 +91,46 @@ def run_evaluation(settings: EvaluateSettings) -> Evaluation:
     from flows.evaluate_routers import evaluate_routers
 
     return evaluate_routers(settings)
+
+
+_OFF_POLICY = {
+    "directory", "off_policy", "profile", "routers", "alpha", "seed", "encoder", "encoder_dtype",
+}  # fmt: skip
+"""Settings that mean something with --off-policy, beside those of every command."""
+
+
+def off_policy(settings: EvaluateSettings, *, json: bool, figure: Path | None) -> None:
+    """Value routers on the decisions of routed runs, and show what was found.
+
+    Raises:
+        UsageError: something was set that means nothing here.
+        Exception: what `tasks.off_policy.evaluate.evaluate` raises.
+    """
+    from tasks.off_policy.evaluate import DEFAULT_TARGETS, OffPolicyJob, evaluate
+    from tasks.off_policy.table import off_policy_table
+
+    alien = settings.model_fields_set - _OFF_POLICY - set(HomeSettings.model_fields)
+    named = [flag_name(name) for name in sorted(alien)] + ["--figure"] * (figure is not None)
+    if named:
+        raise UsageError(f"{', '.join(named)} means nothing with --off-policy: leave it out.")
+    chosen = settings.routers if "routers" in settings.model_fields_set else DEFAULT_TARGETS
+    found = evaluate(
+        OffPolicyJob(
+            source=str(settings.directory),
+            root=settings.root,
+            routers=chosen,
+            alpha=settings.alpha,
+            profile=settings.profile,
+            encoder=settings.encoder,
+            encoder_dtype=settings.encoder_dtype,
+            seed=settings.seed,
+        ),
+        note=say if settings.progress != "never" else lambda _text: None,
+    )
+    if json:
+        data_json(found.as_json())
+    else:
+        show(off_policy_table(found), color=settings.color, to_stdout=True)
 
 
 def draw(evaluation: Evaluation, path: Path) -> None:
