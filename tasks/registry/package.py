@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import warnings
@@ -13,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from profiles.policies.policy_file import write_policy
+from tasks.registry.cards import card_text
 from tasks.version import code_version
 
 if TYPE_CHECKING:
     from profiles.policies.policy import Policy
+
+__all__ = ["CARD", "POLICY", "PROFILE", "build_package", "card_text"]
 
 CODE = Path(__file__).with_name("served_policy.py")
 POLICY, PROFILE, CARD = "policy", "profile", "card.json"
@@ -59,11 +61,6 @@ def build_package(
             )
         finally:
             shutil.rmtree(parts, ignore_errors=True)
-
-
-def card_text(card: Mapping[str, object]) -> str:
-    """A card as JSON; times and paths become text."""
-    return json.dumps(card, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def _copy_profile(profile: Path, target: Path) -> None:

@@ -8,12 +8,13 @@ where it is missing.
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from profiles.policies.policy_file import WORDS, read_policy, write_policy
+from tasks.registry.cards import FOLDER, read_card, write_card
 from tasks.registry.sqlite_versions import read_versions, sqlite_file
 from tasks.registry.versions import (
     POLICY_ID,
@@ -25,7 +26,6 @@ from tasks.registry.versions import (
     made_version,
 )
 from tasks.tracking.redaction import without_secrets
-from tasks.tracking.runs import EXPERIMENT
 from tasks.version import code_version
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from profiles.policies.policy import Policy
 
 NAME = "atlas-policy"
-FOLDER = "policies"
-"""Under the root of a warehouse."""
 
 _CARD_TAGS = ("estimator", "seed", "training", "name")
 """Entries of a card that become tags, where they are there."""
@@ -142,6 +140,8 @@ class PolicyRegistry:
             PolicyFileError: its files are damaged.
             RegistryError: it cannot be downloaded, or is not what the version says.
         """
+        from profiles.policies.policy_file import WORDS, read_policy
+
         home = policy_folder(root, version.policy_id)
         if not (home / WORDS).exists():
             self._download(version, home)
@@ -152,6 +152,26 @@ class PolicyRegistry:
                 f"{version.policy_id}; remove the folder, and it is fetched again"
             )
         return policy
+
+    def card(self, version: PolicyVersion, root: Path) -> dict[str, Any]:
+        """What is known of a version, from `root`, downloaded there where it is not.
+
+        Raises:
+            RegistryError: it cannot be downloaded, or is no card.
+        """
+        found = read_card(root, version.policy_id)
+        if found is not None:
+            return found
+        with self._downloaded(version, "card.json") as path:
+            try:
+                card = json.loads(path.read_bytes())
+            except ValueError as error:
+                raise RegistryError(
+                    f"card.json of version {version.version} of {self.name} is no JSON ({error}); "
+                    "train again (`atlas train`)"
+                ) from error
+        write_card(root, version.policy_id, card)
+        return dict(card)
 
     def set_alias(self, alias: str, version: int) -> None:
         """Let an alias point to a version, and to no other.
@@ -214,6 +234,7 @@ class PolicyRegistry:
 
     def _experiment(self) -> str:
         from tasks.tracking.client import experiment_id
+        from tasks.tracking.runs import EXPERIMENT
 
         return experiment_id(self._client(), self._uri, self._artifacts, EXPERIMENT)
 
@@ -260,26 +281,38 @@ class PolicyRegistry:
 
     def _download(self, version: PolicyVersion, home: Path) -> None:
         """Bring a policy home: whole, or not at all."""
-        with self._asked("fetch a policy"), tempfile.TemporaryDirectory() as folder:
-            from mlflow.artifacts import download_artifacts
+        from profiles.policies.policy_file import read_policy, write_policy
 
-            # The address models:/<name> would be looked up in MLflow's global store, not in ours.
-            source = self._client().get_model_version_download_uri(self.name, str(version.version))
-            policy = read_policy(
-                Path(
-                    download_artifacts(
-                        artifact_uri=f"{source.rstrip('/')}/artifacts/policy",
-                        dst_path=folder,
-                        tracking_uri=self._uri,
-                    )
-                )
-            )
+        with self._downloaded(version, "policy") as folder:
+            policy = read_policy(folder)
         if policy.policy_id != version.policy_id:
             raise RegistryError(
                 f"version {version.version} of {self.name} holds {policy.policy_id}, not "
                 f"{version.policy_id} as it says; train again (`atlas train`)"
             )
         write_policy(policy, home)
+
+    @contextlib.contextmanager
+    def _downloaded(self, version: PolicyVersion, artifact: str) -> Iterator[Path]:
+        """An artifact of a version in a temporary place.
+
+        Raises:
+            RegistryError: MLflow cannot give it.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            with self._asked(f"fetch {artifact} of version {version.version}"):
+                from mlflow.artifacts import download_artifacts
+
+                # The address models:/<name> would be looked up in MLflow's global store.
+                source = self._client().get_model_version_download_uri(
+                    self.name, str(version.version)
+                )
+                path = download_artifacts(
+                    artifact_uri=f"{source.rstrip('/')}/artifacts/{artifact}",
+                    dst_path=folder,
+                    tracking_uri=self._uri,
+                )
+            yield Path(path)
 
     def _client(self) -> MlflowClient:
         if self._made is None:

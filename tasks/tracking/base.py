@@ -32,6 +32,10 @@ class Tracking(Protocol):
         """Log metrics in one request per thousand."""
         ...
 
+    def curves(self, run_id: str, steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Log metrics of many steps in one request per thousand."""
+        ...
+
     def artifact(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Keep a file, or all files of a folder, with the run."""
         ...
@@ -65,6 +69,9 @@ class NullTracker:
         return run_id or ""
 
     def log(self, run_id: str, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Nothing."""
+
+    def curves(self, run_id: str, steps: Mapping[int, Mapping[str, float]]) -> None:
         """Nothing."""
 
     def artifact(self, run_id: str, path: Path, folder: str | None = None) -> None:

@@ -86,9 +86,18 @@ class Tracker:
 
     def log(self, run_id: str, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log metrics in one request per thousand; unknown and infinite ones are left out."""
-        known = {metric_name(k): float(v) for k, v in metrics.items() if math.isfinite(v)}
+        self.curves(run_id, {step or 0: metrics})
+
+    def curves(self, run_id: str, steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Log metrics of many steps in one request per thousand; see `log`."""
+        known = [
+            (metric_name(name), float(value), step)
+            for step, metrics in steps.items()
+            for name, value in metrics.items()
+            if math.isfinite(value)
+        ]
         if run_id and known:
-            self._guarded("log metrics", lambda: self._log_metrics(run_id, known, step or 0))
+            self._guarded("log metrics", lambda: self._log_metrics(run_id, known))
 
     def artifact(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Keep a file, or all files of a folder, with the run."""
@@ -162,11 +171,11 @@ class Tracker:
             here = slice(start, start + PARAMS_A_BATCH)
             self._mlflow().log_batch(run_id, params=pairs[here], tags=marks[here])
 
-    def _log_metrics(self, run_id: str, metrics: dict[str, float], step: int) -> None:
+    def _log_metrics(self, run_id: str, metrics: list[tuple[str, float, int]]) -> None:
         from mlflow.entities import Metric
 
         now = int(self._clock() * 1000)
-        entries = [Metric(key, value, now, step) for key, value in metrics.items()]
+        entries = [Metric(key, value, now, step) for key, value, step in metrics]
         for start in range(0, len(entries), METRICS_A_BATCH):
             self._mlflow().log_batch(run_id, metrics=entries[start : start + METRICS_A_BATCH])
 
