@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from profiles.policies.aggregator import Aggregator, AggregatorSettings
+from profiles.policies.evidence import ANSWER_FEATURES
 from profiles.policies.network import NetworkSettings, PolicyNetwork
 from profiles.policies.policy import CASCADE, Policy, PricePoint
 from profiles.policies.priors import Components
@@ -26,11 +27,13 @@ def small_policy(
 ) -> Policy:
     """Calls the profile's first pairs in that order until so many agree, at every price.
 
+    An answer is as probable as calls gave it; the first one of equal support leads.
+
     Args:
         profile: over at least as many pairs as the order names.
         strategy: that the guard took, at every price.
         costs: units that a question takes at prices 0.002, 0.01 and 0.3; a unit is `UNIT_USD`.
-        seed: of the weights, which decide nothing but `strategy="policy"` and confidences.
+        seed: of the network's weights, which decide where the strategy is `policy`.
     """
     pairs = len(profile.pairs)
     width = profile.clusters.centroids.shape[1]
@@ -38,6 +41,10 @@ def small_policy(
         torch.manual_seed(seed)
         aggregator = Aggregator(AggregatorSettings(hidden=4, components=COMPONENTS)).eval()
         network = PolicyNetwork(NetworkSettings(hidden=8, components=COMPONENTS)).eval()
+    with torch.no_grad():
+        for weights in aggregator.parameters():
+            weights.zero_()
+        aggregator.answer_linear.weight[0, ANSWER_FEATURES.index("supporters")] = 4.0
     random = np.random.default_rng(seed)
     return Policy(
         profile_id=profile.profile_id,
