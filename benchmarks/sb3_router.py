@@ -204,7 +204,7 @@ class Between(BaseCallback):
     """Calls back between two iterations; training ends where that says so.
 
     Args:
-        training: its entropy bonus falls like ours.
+        training: entropy bonus and learning rate fall like ours.
         between: given the network and the iterations done; False ends the training.
     """
 
@@ -218,8 +218,9 @@ class Between(BaseCallback):
         self.done = 0
 
     def _on_rollout_start(self) -> None:
-        share = self.done / self._training.iterations
-        self.model.ent_coef = self._training.entropy * max(0.0, 1 - share)
+        left = max(0.0, 1 - self.done / self._training.iterations)
+        self.model.ent_coef = self._training.entropy * left
+        self.model.lr_schedule = lambda _share: self._training.learning_rate * left
         if self.done:
             self._going = self._between(self.model.policy.router, self.done)
         self.done += 1
@@ -257,7 +258,7 @@ def baseline(
     model = stable_baselines3.PPO(
         RouterPolicy,
         vectorised,
-        learning_rate=lambda left: training.learning_rate * max(left, 0.0),
+        learning_rate=training.learning_rate,
         n_steps=per_environment,
         batch_size=training.batch,
         n_epochs=training.epochs,
