@@ -5,8 +5,8 @@ user's price. A challenger is accepted when all of this holds:
 
 1. enough questions have an outcome of everything that both wanted to call;
 2. utility: the lower end of the interval of the mean gain is above 0. A stratified paired
-   bootstrap, with one won and one lost question that no sample contains (`Resampling.unseen`), so
-   that few differing questions prove nothing;
+   bootstrap that reckons with one lost question more than it saw (`Resampling.unseen`), so that
+   few differing questions prove nothing;
 3. accuracy: the lower end of the interval of its change is not below −margin;
 4. no dataset, and not the questions out of distribution either, shows harm beyond its margin:
    one-sided sign-change tests, corrected over all of them by Holm.
@@ -117,7 +117,7 @@ def gain_intervals(
         settings: confidence, draws and seed.
     """
     drawn = Resampling(strata, draws=settings.draws, seed=settings.seed)
-    return interval(drawn.sums(gains) + drawn.unseen()[:, None], gains, settings.confidence)
+    return interval(drawn.sums(gains), gains, settings.confidence, drawn.unseen())
 
 
 class _Figures(NamedTuple):
@@ -127,7 +127,7 @@ class _Figures(NamedTuple):
 
 _MEASURES = ("utility", "accuracy", "cost", "calls")
 _PROPORTIONS = np.array([1.0, 1.0, 0.0, 0.0])
-"""Of which measures an unseen question changes the sum by 1."""
+"""Of which measures an unseen question may change the sum by 1."""
 
 
 def _figures(pair: _Pair, inside: NDArray[np.bool_], names: NDArray[np.str_]) -> _Figures:
@@ -141,12 +141,12 @@ def _figures(pair: _Pair, inside: NDArray[np.bool_], names: NDArray[np.str_]) ->
     width = len(_MEASURES)
     sums = drawn.sums(np.hstack([challenger, champion]))
     unseen = drawn.unseen()[:, None] * _PROPORTIONS
-    change_sums = sums[:, :width] - sums[:, width:] + unseen
+    change_sums = sums[:, :width] - sums[:, width:]
     estimates = zip(
         _MEASURES,
         interval(sums[:, :width], challenger, settings.confidence),
         interval(sums[:, width:], champion, settings.confidence),
-        interval(change_sums, changes, settings.confidence),
+        interval(change_sums, changes, settings.confidence, unseen),
         strict=True,
     )
     cost = _MEASURES.index("cost")

@@ -23,8 +23,7 @@ class GateSettings:
         harm_margin: utility that a dataset, or the questions out of distribution, may lose.
         harm_level: chance of finding harm in any of them where there is none.
         confidence: of every two-sided interval. A policy of equal worth passes with half of the
-            rest, (1 − confidence) / 2, as long as the bootstrap holds; see docs/gate.md for what
-            simulations say of it.
+            rest, (1 − confidence) / 2, at most; see docs/gate.md for what simulations say of it.
         draws: of the bootstrap and of the sign changes.
         least_questions: below this many questions with both outcomes nothing is promoted.
         least_in_group: datasets with fewer questions are shown and not tested.

@@ -37,12 +37,16 @@ NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
 class Resampling:
-    """Questions drawn anew with replacement, within strata; the same draws for every figure.
+    """A Bayesian bootstrap: questions weighed at random, the same weights for every figure.
+
+    Every question of a stratum of m gets an Exp(1) weight, and the weights are scaled to sum to m
+    (Rubin 1981, Annals of Statistics 9:130). A draw of whole questions would have the same first
+    two moments; weights leave no question out, and know what is said of `unseen`.
 
     Args:
         strata: (n,) number of each question's stratum.
-        draws: how many samples of n questions.
-        seed: of the draws.
+        draws: how often they are weighed.
+        seed: of the weights.
     """
 
     def __init__(self, strata: NDArray[np.int64], *, draws: int, seed: int) -> None:
@@ -51,45 +55,49 @@ class Resampling:
         self.n = len(strata)
 
     def sums(self, values: Matrix) -> Matrix:
-        """(draws, k) sums over each sample of (n, k) values."""
+        """(draws, k) weighted sums of (n, k) values."""
         rng = np.random.default_rng((self._seed, 0))
         found = np.zeros((self._draws, values.shape[1]))
         for rows in self._rows:
-            own = values[rows]
-            size = len(rows)
+            own, size = values[rows], len(rows)
             block = max(1, _BLOCK // size)
             for start in range(0, self._draws, block):
                 count = min(block, self._draws - start)
-                drawn = rng.integers(0, size, (count, size))
-                drawn += np.arange(count)[:, None] * size
-                times = np.bincount(drawn.ravel(), minlength=count * size)
-                found[start : start + count] += times.reshape(count, size).astype(float) @ own
+                weights = rng.standard_exponential((count, size))
+                weights *= size / weights.sum(axis=1, keepdims=True)
+                found[start : start + count] += weights @ own
         return found
 
     def unseen(self) -> Matrix:
-        """(draws,) what two questions that are in no sample would add: one won, one lost.
+        """(draws,) weight of one question that is not among the n.
 
-        A loss so rare that none is among n questions leaves no trace in them: a bootstrap of such
-        questions is certain of what it has not seen. Agresti and Caffo (2000, The American
-        Statistician 54:280) add one success and one failure to each of two proportions for the
-        same reason. The estimate stays as it is; only its interval grows, by less the larger n is.
+        A loss so rare that none is among n questions leaves no trace in them, and a bootstrap is
+        certain of what it has not seen. So one more question is weighed, lost for the lower end of
+        an interval and won for the upper one: the bound of Learned-Miller and Thomas (2019,
+        arXiv:1905.06208) for a mean of bounded values. Where differences are 1 and −1,
+        "the lower end is above 0" is then the exact sign test.
         """
         rng = np.random.default_rng((self._seed, 1))
-        signs: Matrix = rng.choice((-1.0, 1.0), size=(self._draws, 2)).sum(axis=1)
-        return signs
+        return rng.standard_exponential(self._draws)
 
 
-def interval(sums: Matrix, values: Matrix, confidence: float) -> list[Estimate]:
+def interval(
+    sums: Matrix, values: Matrix, confidence: float, unseen: Matrix | None = None
+) -> list[Estimate]:
     """Percentile intervals of k means.
 
     Args:
-        sums: (draws, k) see `Resampling.sums`; of differences with `Resampling.unseen` added.
+        sums: (draws, k) see `Resampling.sums`.
         values: (n, k) what was summed.
         confidence: of the two-sided interval.
+        unseen: (draws,) or (draws, k) see `Resampling.unseen`, times what an unseen question may
+            win or lose; None where that is not bounded.
     """
     n = len(values)
     tail = (1.0 - confidence) / 2
-    low, high = np.quantile(sums / n, (tail, 1.0 - tail), axis=0)
+    apart = 0.0 if unseen is None else unseen.reshape(len(sums), -1)
+    low = np.quantile((sums - apart) / n, tail, axis=0)
+    high = np.quantile((sums + apart) / n, 1.0 - tail, axis=0)
     means = values.mean(axis=0)
     return [
         Estimate(float(mean), float(below), float(above), n)
