@@ -278,7 +278,11 @@ def test_a_plan_of_a_strategy_without_figures_says_that_it_knows_no_cost(bench):
         (("--policy", "champion", "--explore", "0.1"), 2, "leave explore out"),
         (("--policy", "champion", "--router", "cluster"), 2, "decides without a policy"),
         (("--router", "hybrid"), 2, "is a strategy of a policy"),
-        (("--policy", "champion", "--encoder", "other"), 1, "encoder"),
+        (
+            ("--policy", "champion", "--encoder", "minilm"),
+            1,
+            "route with that encoder, or profile again",
+        ),
         (("--policy", ""), 2, "policy cannot be ''"),
     ],
 )
