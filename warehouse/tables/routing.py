@@ -75,8 +75,11 @@ DECISIONS = TableSchema(
         _QUERY_ID,
         small("step", "Step of the trajectory; 0 for one-step routers.", required=True),
         ident("router", "Name of the router.", required=True),
-        ident("policy_name", "Registered policy, for policy routers."),
-        ident("policy_version", "Its version."),
+        ident(
+            "policy_name",
+            "Registered policy, `name/version`; null where it was given by id or folder.",
+        ),
+        ident("policy_version", "Id of the policy, which its contents make; null without one."),
         ident("profile_id", "The profile the router knows the pool by."),
         number("alpha", "Weight of cost in [0, 1]; 0 is accuracy only."),
         small("cluster_id", "Nearest cluster; null without clusters, -1 for overall statistics."),
@@ -269,7 +272,7 @@ ANSWERS = TableSchema(
         ),
         seconds("duration_s", "From the decision to the answer."),
         ident("router", "Name of the router."),
-        ident("policy_version", "Version of the policy, for policy routers."),
+        ident("policy_version", "Id of the policy, which its contents make; null without one."),
         ident("profile_id", "The profile the router knows the pool by."),
         number(
             "confidence",
