@@ -126,8 +126,9 @@ def train(
         looks = {max(1, round(total * (look + 1) / loop.looks)) for look in range(loop.looks)}
         for iteration in range(done + 1, total + 1):
             torch.manual_seed(_seed(loop.seed, iteration))
+            rate = learning_rate(loop, iteration, total)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(loop, iteration, total)
+                group["lr"] = rate
             metrics = estimator.iterate(network, optimizer, iteration)
             if iteration not in looks:
                 continue
@@ -139,7 +140,8 @@ def train(
             if loop.checkpoint is not None:
                 state = Checkpoint(of, iteration, best, kept)
                 save_checkpoint(loop.checkpoint, network, optimizer, state)
-            report(Look(iteration, total, float(reached.mean()), metrics))
+            told = {**metrics, "learning_rate": rate}
+            report(Look(iteration, total, float(reached.mean()), told))
     network.load_state_dict(kept)
     return network.eval()
 
