@@ -51,7 +51,10 @@ END = "<!-- generated: end -->"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure what is missing, judge, write; returns the exit code."""
+    import torch
+
     options = _options(argv)
+    torch.set_num_threads(1)
     shared = Path(os.environ.get("ATLAS_SHARED") or REPOSITORY.parent / "shared")
     outcomes = shared / "data" / "outcomes"
     if not outcomes.is_dir():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -260,13 +261,24 @@ class Interval(NamedTuple):
         return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
 
 
-def interval(values: Matrix, draws: int = 5000, seed: int = 0) -> Interval:
-    """Of (n,) values in [−1, 1]."""
-    random = np.random.default_rng(seed)
-    n = len(values)
-    means = np.array([values[random.integers(0, n, n)].mean() for _ in range(draws)])
+def interval(values: Matrix) -> Interval:
+    """Of (n,) values in [−1, 1], by bootstrap over the n questions."""
+    means = _resamples(len(values)) @ values.astype(np.float32)
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(*(100 * float(value) for value in (values.mean(), low, high)))
+
+
+@lru_cache(maxsize=2)
+def _resamples(n: int, draws: int = 2000, seed: int = 0) -> NDArray[np.float32]:
+    """(draws, n) share of each question in a sample of n with replacement.
+
+    The same for every interval over n questions, so that it is drawn once.
+    """
+    random = np.random.default_rng(seed)
+    shares = np.empty((draws, n), np.float32)
+    for draw in range(draws):
+        shares[draw] = np.bincount(random.integers(0, n, n), minlength=n) / n
+    return shares
 
 
 def macro(score: Matrix, datasets: tuple[str, ...]) -> float:
