@@ -212,8 +212,8 @@ def _switch(
     for threshold in finite[places][::-1]:
         above = np.where(every > threshold, sample.target, 0.0)
         modelled = float(above.sum() / n)
-        if modelled > MOST_MODELLED:
-            break
+        if modelled > MOST_MODELLED or (outcome.spread * modelled) ** 2 >= least:
+            break  # it only grows from here on
         kept = np.where(every > threshold, 0.0, sample.target)
         found = support_of(sample.chances, kept, np.where(weights <= threshold, weights, 0.0))
         if found.scarcity:
