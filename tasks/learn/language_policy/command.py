@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("table", type=Path, help="folder of queries.parquet and outcomes.parquet")
     parser.add_argument("--out", type=Path, required=True, help="the policy is written under it")
+    parser.add_argument(
+        "--keep-every", type=int, default=0, metavar="STEPS", help="also write it on the way"
+    )
     parser.add_argument("--pool", type=Path, help="pool file that describes models and tools")
     parser.add_argument("--mlflow-uri", help="track and register there")
     parser.add_argument("--artifacts", type=Path, default=Path("mlruns/artifacts"))
@@ -88,7 +91,17 @@ def _train(given: argparse.Namespace) -> None:
 
     status: Status = "FAILED"
     try:
-        policy = train_language_policy(splits[TRAIN], settings, pool=pool, record=record, say=_say)
+        policy = train_language_policy(
+            splits[TRAIN],
+            settings,
+            pool=pool,
+            record=record,
+            keep=lambda kept, step: _say(
+                f"step {step} written: {write_language_policy(kept, given.out)}"
+            ),
+            keep_every=given.keep_every,
+            say=_say,
+        )
         folder = write_language_policy(policy, given.out)
         _say(f"written: {folder}")
         results = {

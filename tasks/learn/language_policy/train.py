@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 Record = Callable[[Mapping[str, float], int], None]
+Keep = Callable[[LanguagePolicy, int], None]
 
 _EVERY_LINEAR = "all-linear"
 """PEFT's word for every linear layer but the one that makes logits."""
@@ -38,6 +39,8 @@ def train_language_policy(
     *,
     pool: Pool | None = None,
     record: Record = lambda _metrics, _step: None,
+    keep: Keep = lambda _policy, _step: None,
+    keep_every: int = 0,
     say: Say = lambda _text: None,
 ) -> LanguagePolicy:
     """Train a language policy on recorded questions.
@@ -49,7 +52,11 @@ def train_language_policy(
         questions: to learn from, with the recorded outcomes of every pair.
         settings: how.
         pool: describes models and tools in the prompt; None names them only.
-        record: told the metrics of every update, see docs/language-policy.md.
+        record: told the metrics of every update, see docs/language-policy.md, and the step, from 1.
+        keep: given the policy as it is after every `keep_every` steps but the last; it must write
+            it down at once, for training goes on with the same weights.
+        keep_every: 0 keeps none. A training that was killed is not gone on with, but what was
+            kept is a policy like any other.
         say: told in a sentence what is being done.
 
     Raises:
@@ -74,7 +81,17 @@ def train_language_policy(
     rules = Rules(questions, Grammar(base.tokenizer, questions.names), base.tokenizer, settings)
     told = prompt_pool(questions.pairs, pool)
     prompts = Prompts(rules, told)
-    say(f"{len(rows)} questions, {len(questions.pairs)} pairs, {base.parameters:,} parameters")
+    say(
+        f"{len(rows)} questions, {len(questions.pairs)} pairs, {base.parameters:,} parameters,"
+        f" on {'the GPU' if base.model.device.type == 'cuda' else 'the CPU: torch sees no GPU'}"
+    )
+
+    def policy_of(model: Any) -> LanguagePolicy:  # noqa: ANN401
+        return LanguagePolicy(
+            model=model, tokenizer=base.tokenizer, pool=told, settings=settings,
+            commit=base.commit, cost_unit_usd=questions.cost_unit_usd,
+        )  # fmt: skip
+
     with tempfile.TemporaryDirectory() as folder, without_known_warnings():
         trainer = RecordedTrainer(
             rules,
@@ -83,7 +100,7 @@ def train_language_policy(
             args=trainer_arguments(settings, Path(folder), base.commit or settings.revision),
             train_dataset=Dataset.from_dict({"prompt": [str(row) for row in rows]}),
             processing_class=base.tokenizer,
-            callbacks=[_recorder(record)],
+            callbacks=[_watcher(settings, record, policy_of, keep, keep_every)],
             peft_config=_adapter(settings),
         )
         # It prints every log; `record` is told instead.
@@ -91,11 +108,7 @@ def train_language_policy(
         trainer.train()
     if prompts.cut:
         say(f"{len(prompts.cut)} questions were too long for the prompt and were cut")
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    return LanguagePolicy(
-        model=model.eval(), tokenizer=base.tokenizer, pool=told, settings=settings,
-        commit=base.commit, cost_unit_usd=questions.cost_unit_usd,
-    )  # fmt: skip
+    return policy_of(trainer.accelerator.unwrap_model(trainer.model).eval())
 
 
 def _adapter(settings: LanguageSettings) -> Any:  # noqa: ANN401 -- PEFT is not looked into
@@ -111,11 +124,19 @@ def _adapter(settings: LanguageSettings) -> Any:  # noqa: ANN401 -- PEFT is not 
     )
 
 
-def _recorder(record: Record) -> Any:  # noqa: ANN401
-    """A callback that hands on what TRL logs."""
+def _watcher(
+    settings: LanguageSettings,
+    record: Record,
+    policy_of: Callable[[Any], LanguagePolicy],
+    keep: Keep,
+    keep_every: int,
+) -> Any:  # noqa: ANN401
+    """A callback that hands on what TRL logs, and the policy from time to time."""
     from transformers import TrainerCallback
 
-    class Recorder(TrainerCallback):  # type: ignore[misc]  # transformers is not looked into
+    updates = settings.questions_a_step // settings.questions_an_update
+
+    class Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is not looked into
         def on_log(
             self,
             _arguments: object,
@@ -130,6 +151,18 @@ def _recorder(record: Record) -> Any:  # noqa: ANN401
                 if isinstance(value, int | float | np.floating)
             }
             if "loss" in numbers:
-                record(numbers, int(state.global_step))
+                record(numbers, -(-int(state.global_step) // updates))
 
-    return Recorder()
+        def on_step_end(
+            self,
+            _arguments: object,
+            state: Any,  # noqa: ANN401
+            _control: object,
+            model: Any = None,  # noqa: ANN401
+            **_others: object,
+        ) -> None:
+            step, rest = divmod(int(state.global_step), updates)
+            if keep_every and not rest and step % keep_every == 0 and step < settings.steps:
+                keep(policy_of(model), step)
+
+    return Watcher()

@@ -190,7 +190,14 @@ def test_adapters_train_keep_and_come_back_alike(base, tmp_path) -> None:
     made = toy_questions()
     scores = made.scores.copy()
     scores[5] = np.nan
-    policy = train_language_policy(replace(made, scores=scores), settings, say=said.append)
+    kept: list[tuple[int, Path]] = []
+    policy = train_language_policy(
+        replace(made, scores=scores),
+        settings,
+        keep=lambda one, step: kept.append((step, write_language_policy(one, tmp_path / "kept"))),
+        keep_every=1,
+        say=said.append,
+    )
 
     folder = write_language_policy(policy, tmp_path / "policies")
     again = read_language_policy(folder)
@@ -205,6 +212,11 @@ def test_adapters_train_keep_and_come_back_alike(base, tmp_path) -> None:
     assert [e.tokens for e in before.episodes] == [e.tokens for e in after.episodes]
     assert again.settings == settings
     assert again.pool == policy.pool
+
+    # What was kept on the way is a policy of its own, with other weights than the last.
+    assert [step for step, _ in kept] == [1]
+    assert read_language_policy(kept[0][1]).pool == policy.pool
+    assert kept[0][1].name != folder.name
 
     _refuses_what_is_not_as_written(folder, tmp_path)
     content = json.loads((folder / FILE).read_text())
