@@ -19,13 +19,13 @@ def steps_of(root: Path, ledger: Ledger, run_id: str) -> Steps | None:
     Raises:
         WarehouseError: a committed file is missing or damaged.
     """
+    records = ledger.commits("trajectories", run_id)
+    if not records:
+        return None
     import polars as pl
 
     from warehouse.query import scan
 
-    records = ledger.commits("trajectories", run_id)
-    if not records:
-        return None
     calls = calls_by_query(scan(root, records, "trajectories"))
     rows = (
         scan(root, ledger.commits("answers", run_id), "answers")
