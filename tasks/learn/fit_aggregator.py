@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from profiles.policies.aggregator import Aggregator, AggregatorSettings
+from profiles.policies.evidence import Evidence
 from tasks.learn.environment import Observations, evidence_of, observe
 from tasks.learn.recorded import TARGET, RecordedAnswers
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from profiles.policies.lattice import Lattice
+
+_KEPT = 500_000
+"""Sets of questions whose evidence is kept, about a quarter of a kilobyte each."""
+_BLOCK = 256
+"""Questions whose sets are worked out at once."""
+_EVIDENCE = tuple(field.name for field in fields(Evidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +71,11 @@ def fit_aggregator(
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, training.learning_rate, total_steps=steps
         )
+        examples = _Examples(recorded, lattice)
         aggregator.train()
         for _ in range(steps):
             rows = torch.randint(len(recorded), (training.batch,), generator=generator)
-            slots = _random_sets(lattice, training.batch, generator)
-            loss = _loss(aggregator, recorded, rows, slots)
+            loss = _loss(aggregator, examples, rows, _random_sets(lattice, len(rows), generator))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -105,23 +112,62 @@ def out_of_fold(
 
 
 def _random_sets(lattice: Lattice, count: int, generator: torch.Generator) -> Tensor:
-    """(count, T) slots of called sets: their size even from 1 to T, then any set of that size."""
+    """(count,) called sets: their size even from 1 to T, then any set of that size."""
     calls = torch.randint(1, lattice.max_calls + 1, (count,), generator=generator)
     share = torch.rand(count, generator=generator)
     first = torch.tensor([lattice.level(c).start for c in range(lattice.max_calls + 1)])
     last = torch.tensor([lattice.level(c).stop for c in range(lattice.max_calls + 1)])
-    chosen = first[calls] + (share * (last - first)[calls]).long()
-    return torch.from_numpy(lattice.slots)[chosen]
+    return first[calls] + (share * (last - first)[calls]).long()
 
 
-def _loss(aggregator: Aggregator, recorded: RecordedAnswers, rows: Tensor, slots: Tensor) -> Tensor:
-    number = rows.numpy()
-    column = slots.clamp(min=0).numpy()
-    scores = torch.from_numpy(np.nan_to_num(recorded.scores[number[:, None], column]))
-    evidence, components = evidence_of(recorded, rows, slots)
-    logits = aggregator(evidence, components)
-    right = evidence.leads & (scores > TARGET)
-    none = torch.tensor(slots.shape[1])
-    target = torch.where(right.any(1), right.int().argmax(1), none)
-    loss: Tensor = functional.cross_entropy(logits, target)
+class _Examples:
+    """Evidence and right answer of questions in called sets.
+
+    A question comes up in the same sets again and again, so that all of them are worked out at
+    once, unless they are too many to keep.
+    """
+
+    def __init__(self, recorded: RecordedAnswers, lattice: Lattice) -> None:
+        self._recorded = recorded
+        self._slots = torch.from_numpy(lattice.slots)
+        self._kept: tuple[Evidence, Tensor] | None = None
+        n, size = len(recorded), len(lattice)
+        if n * size <= _KEPT:
+            sets = torch.arange(size)
+            parts = [
+                self._made(block.repeat_interleave(size), sets.repeat(len(block)))
+                for block in torch.split(torch.arange(n), _BLOCK)
+            ]
+            evidence = Evidence(
+                *(torch.cat([getattr(part[0], name) for part in parts]) for name in _EVIDENCE)
+            )
+            self._kept = evidence, torch.cat([part[1] for part in parts])
+        self._components = torch.from_numpy(recorded.components).float()
+
+    def __call__(self, rows: Tensor, sets: Tensor) -> tuple[Evidence, Tensor, Tensor]:
+        """Evidence of B questions in a set each, their components, and (B,) right slots.
+
+        The slot after the last stands for "none of them".
+        """
+        if self._kept is None:
+            evidence, target = self._made(rows, sets)
+            return evidence, self._components[rows], target
+        at = rows * len(self._slots) + sets
+        evidence, target = self._kept
+        chosen = Evidence(*(getattr(evidence, name)[at] for name in _EVIDENCE))
+        return chosen, self._components[rows], target[at]
+
+    def _made(self, rows: Tensor, sets: Tensor) -> tuple[Evidence, Tensor]:
+        slots = self._slots[sets]
+        column = slots.clamp(min=0).numpy()
+        scores = np.nan_to_num(self._recorded.scores[rows.numpy()[:, None], column])
+        evidence, _ = evidence_of(self._recorded, rows, slots)
+        right = evidence.leads & (torch.from_numpy(scores) > TARGET)
+        none = torch.tensor(slots.shape[1])
+        return evidence, torch.where(right.any(1), right.int().argmax(1), none)
+
+
+def _loss(aggregator: Aggregator, examples: _Examples, rows: Tensor, sets: Tensor) -> Tensor:
+    evidence, components, target = examples(rows, sets)
+    loss: Tensor = functional.cross_entropy(aggregator(evidence, components), target)
     return loss
