@@ -108,11 +108,7 @@ def fit_cells(
         ProfileError: if the strength is not a number of 0 or more.
     """
     settings = settings or PosteriorSettings()
-    if settings.strength is not None and not (
-        np.isfinite(settings.strength) and settings.strength >= 0
-    ):
-        msg = f"the prior strength must be 0 or more, not {settings.strength}"
-        raise ProfileError(msg)
+    _check_strength(settings.strength)
     scored = np.isfinite(scores)
     seen = scored.any(axis=1)
     particular = None if datasets is None else _by_dataset(scores, weights, labels, datasets, k)
@@ -122,13 +118,13 @@ def fit_cells(
     worth = scored.astype(np.float64) if weights is None else np.where(scored, weights, 0.0)
     values = np.where(scored, scores, 0.0)
     rows = _by_cluster(labels, k)
-    n = np.stack([worth[r].sum(axis=0) for r in rows])
-    sums = np.stack([(worth[r] * values[r]).sum(axis=0) for r in rows])
-    squares = np.stack([(worth[r] * values[r] ** 2).sum(axis=0) for r in rows])
+    n, sums, squares = (
+        np.stack([(worth[r] * values[r] ** power).sum(axis=0) for r in rows]) for power in range(3)
+    )
     fitted = fit_prior(
         n, sums, squares, ridge=settings.ridge, strength=settings.strength, shift=particular
     )
-    prior, effects, strength = fitted.mean, fitted.effects, fitted.strength
+    prior, strength = fitted.mean, fitted.strength
     centre = (sums + strength * prior) / np.maximum(n + strength, 1e-12)
     centre = np.clip(centre, *PRIOR_RANGE)
     variance = fitted.scale * centre * (1.0 - centre)
@@ -136,28 +132,59 @@ def fit_cells(
     correlation = 0.0
     if settings.paired and scores.shape[1] > 1:
         correlation = _correlation(values, scored, labels, centre, deviation)
-    # An m of 0 would leave unseen cells without any precision.
-    pull = max(strength, 1e-6)
-    common = 0.0
-    if correlation > 0:
-        # Pairs that share questions share their luck: how hard the cluster is has to be estimated
-        # together with the accuracies, not from means that are taken to be independent.
-        common, effects = fitted.common_variance, fitted.pairs_alone
+    # Pairs that share questions share their luck: how hard the cluster is has to be estimated
+    # together with the accuracies, not from means that are taken to be independent.
+    together = correlation > 0
     means, covariances = [], []
     for cluster, row in enumerate(rows):
-        precision, evidence = _evidence(
-            values[row], worth[row], prior[cluster], deviation[cluster], correlation
+        mean, covariance = _updated(
+            _evidence(values[row], worth[row], prior[cluster], deviation[cluster], correlation),
+            prior[cluster],
+            variance[cluster],
+            strength,
+            fitted.common_variance if together else 0.0,
+            float(fitted.ease[cluster]),
         )
-        before = np.diag(pull / variance[cluster])
-        if common > 0:
-            each = np.diag(before)
-            before = before - np.outer(each, each) / (1.0 / common + each.sum())
-            # The prior of the cluster's own effect is 0; the values are around its first estimate.
-            evidence = evidence - before.sum(axis=1) * fitted.ease[cluster]
-        covariance = np.linalg.inv(precision + before)
-        means.append(prior[cluster] + covariance @ evidence)
-        covariances.append((covariance + covariance.T) / 2.0)
+        means.append(mean)
+        covariances.append(covariance)
+    effects = fitted.pairs_alone if together else fitted.effects
     return Cells(np.array(means), np.array(covariances), prior, effects, n, strength, correlation)
+
+
+def _check_strength(strength: float | None) -> None:
+    if strength is not None and not (np.isfinite(strength) and strength >= 0):
+        msg = f"the prior strength must be 0 or more, not {strength}"
+        raise ProfileError(msg)
+
+
+def _updated(
+    evidence: tuple[Matrix, Matrix],
+    prior: Matrix,
+    variance: Matrix,
+    strength: float,
+    common: float,
+    ease: float,
+) -> tuple[Matrix, Matrix]:
+    """(P,) means and (P, P) covariance of one cluster's accuracies.
+
+    Args:
+        evidence: precision matrix and vector of its outcomes, from `_evidence`.
+        prior: (P,).
+        variance: (P,) of a single outcome.
+        strength: outcomes that the prior is worth.
+        common: variance of the cluster's own effect; 0 takes its estimate as certain.
+        ease: first estimate of that effect.
+    """
+    precision, vector = evidence
+    # A strength of 0 would leave unseen cells without any precision.
+    before = np.diag(max(strength, 1e-6) / variance)
+    if common > 0:
+        each = np.diag(before)
+        before = before - np.outer(each, each) / (1.0 / common + each.sum())
+        # The prior of the cluster's own effect is 0; the values are around its first estimate.
+        vector = vector - before.sum(axis=1) * ease
+    covariance = np.linalg.inv(precision + before)
+    return prior + covariance @ vector, (covariance + covariance.T) / 2.0
 
 
 def publish(cells: Cells, sizes: NDArray[np.int64], *, seed: int = 0) -> Posterior:

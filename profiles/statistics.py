@@ -132,11 +132,7 @@ def cluster_statistics(
         ProfileError: if a label is not a cluster, or the shapes or weights are impossible.
     """
     labels = np.asarray(labels, dtype=np.int64)
-    if len(labels) != len(outcomes.scores) or (len(labels) and not _within(labels, k)):
-        msg = f"{len(labels)} cluster labels for {len(outcomes.scores)} questions and {k} clusters"
-        raise ProfileError(msg)
-    if weights is not None:
-        _check_weights(weights, outcomes.scores.shape)
+    _check(labels, k, outcomes, weights)
     members = _members(labels, k)
     n = _counted(members, outcomes.observed)
     scored = np.isfinite(outcomes.scores)
@@ -157,6 +153,38 @@ def cluster_statistics(
         weights=weights,
     )
     believed = publish(cells, np.bincount(labels, minlength=k))
+    return Statistics(
+        n=n,
+        n_scored=n_scored,
+        score_mean=mean,
+        score_low=low,
+        score_high=high,
+        score_shrunk=np.round(believed.mean, _DECIMALS),
+        input_tokens_mean=_means(members, outcomes.input_tokens),
+        output_tokens_mean=_means(members, outcomes.output_tokens),
+        cost_mean_usd=_means(members, outcomes.costs_usd),
+        error_rate=_divided(_counted(members, outcomes.failed).astype(np.float64), n),
+        prior_strength=float(believed.strength),
+        score_posterior_low=np.round(believed.low, _DECIMALS),
+        score_posterior_high=np.round(believed.high, _DECIMALS),
+        best_probability=believed.best,
+        n_effective=np.full(n.shape, np.nan) if weights is None else effective,
+        **_quantiles(labels, k, outcomes),
+    )
+
+
+def _check(
+    labels: NDArray[np.int64], k: int, outcomes: OutcomeMatrices, weights: Matrix | None
+) -> None:
+    if len(labels) != len(outcomes.scores) or (len(labels) and not _within(labels, k)):
+        msg = f"{len(labels)} cluster labels for {len(outcomes.scores)} questions and {k} clusters"
+        raise ProfileError(msg)
+    if weights is not None:
+        _check_weights(weights, outcomes.scores.shape)
+
+
+def _quantiles(labels: NDArray[np.int64], k: int, outcomes: OutcomeMatrices) -> dict[str, Matrix]:
+    """Quantiles of tokens, durations and costs, by the fields of `Statistics`."""
     order = np.argsort(labels, kind="stable")
     bounds = np.searchsorted(labels[order], np.arange(k + 1))
 
@@ -167,30 +195,15 @@ def cluster_statistics(
     output_p50, output_p90 = quantiles(outcomes.output_tokens, 0.5, 0.9)
     duration_p50, duration_p95 = quantiles(outcomes.durations_s, 0.5, 0.95)
     (cost_p90,) = quantiles(outcomes.costs_usd, 0.9)
-    return Statistics(
-        n=n,
-        n_scored=n_scored,
-        score_mean=mean,
-        score_low=low,
-        score_high=high,
-        score_shrunk=np.round(believed.mean, _DECIMALS),
-        input_tokens_mean=_means(members, outcomes.input_tokens),
-        input_tokens_p50=input_p50,
-        input_tokens_p90=input_p90,
-        output_tokens_mean=_means(members, outcomes.output_tokens),
-        output_tokens_p50=output_p50,
-        output_tokens_p90=output_p90,
-        cost_mean_usd=_means(members, outcomes.costs_usd),
-        cost_p90_usd=cost_p90,
-        duration_p50_s=duration_p50,
-        duration_p95_s=duration_p95,
-        error_rate=_divided(_counted(members, outcomes.failed).astype(np.float64), n),
-        prior_strength=float(believed.strength),
-        score_posterior_low=np.round(believed.low, _DECIMALS),
-        score_posterior_high=np.round(believed.high, _DECIMALS),
-        best_probability=believed.best,
-        n_effective=np.full(n.shape, np.nan) if weights is None else effective,
-    )
+    return {
+        "input_tokens_p50": input_p50,
+        "input_tokens_p90": input_p90,
+        "output_tokens_p50": output_p50,
+        "output_tokens_p90": output_p90,
+        "cost_p90_usd": cost_p90,
+        "duration_p50_s": duration_p50,
+        "duration_p95_s": duration_p95,
+    }
 
 
 def age_weights(age_days: Matrix, half_life_days: float) -> Matrix:

@@ -44,18 +44,7 @@ def allocate_offline(
         ProfileError: for an unknown sampler or unit, a share out of range, or dollars without
             recorded costs.
     """
-    if sampler not in SAMPLERS:
-        msg = f"there is no sampler {sampler!r}; samplers are {', '.join(SAMPLERS)}"
-        raise ProfileError(msg)
-    if not 0.0 <= share <= 1.0:
-        msg = f"the share of the cells must lie between 0 and 1, not {share}"
-        raise ProfileError(msg)
-    if unit not in {"cells", "dollars"}:
-        msg = f"unit must be 'cells' or 'dollars', not {unit!r}"
-        raise ProfileError(msg)
-    if unit == "dollars" and (costs is None or not np.isfinite(costs).any()):
-        msg = "no cost is recorded, so there is no share of dollars; ask for a share of the cells"
-        raise ProfileError(msg)
+    _check(sampler, share, unit, costs)
     rng = np.random.default_rng(seed)
     n, pairs = scores.shape
     mask = np.zeros((n, pairs), np.bool_)
@@ -78,6 +67,21 @@ def allocate_offline(
         paid = None if price is None or costs is None else costs[rows, columns].tolist()
         allocator.observe(cells, scores[rows, columns].tolist(), paid)
     return mask
+
+
+def _check(sampler: str, share: float, unit: str, costs: Matrix | None) -> None:
+    if sampler not in SAMPLERS:
+        msg = f"there is no sampler {sampler!r}; samplers are {', '.join(SAMPLERS)}"
+        raise ProfileError(msg)
+    if not 0.0 <= share <= 1.0:
+        msg = f"the share of the cells must lie between 0 and 1, not {share}"
+        raise ProfileError(msg)
+    if unit not in {"cells", "dollars"}:
+        msg = f"unit must be 'cells' or 'dollars', not {unit!r}"
+        raise ProfileError(msg)
+    if unit == "dollars" and (costs is None or not np.isfinite(costs).any()):
+        msg = "no cost is recorded, so there is no share of dollars; ask for a share of the cells"
+        raise ProfileError(msg)
 
 
 def _mean_costs(costs: Matrix) -> Matrix:

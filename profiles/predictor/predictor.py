@@ -16,7 +16,7 @@ from profiles.predictor.familiarity import Familiarity, fit_familiarity, group_n
 from profiles.predictor.features import FeatureMap, fit_features
 from profiles.predictor.fill import additive_fill, estimated_fill
 from profiles.predictor.guard import advantage_sd
-from profiles.predictor.ridge import Ridge, fit_ridge, fold_numbers, out_of_fold
+from profiles.predictor.ridge import OutOfFold, Ridge, fit_ridge, fold_numbers, out_of_fold
 from profiles.predictor.settings import PredictorSettings
 
 Matrix = NDArray[np.float64]
@@ -167,9 +167,7 @@ def fit_predictor(
     settings = settings or PredictorSettings()
     _check_rows(texts, outcomes, datasets)
     observed = outcomes.scores
-    scored = np.isfinite(observed)
-    usable = np.asarray(scored.any(axis=1))
-    seen = np.asarray(scored.any(axis=0))
+    usable = np.asarray(np.isfinite(observed).any(axis=1))
     folds = fold_numbers(texts, settings.folds, settings.seed)
     if usable.sum() < settings.min_rows or len(np.unique(folds[usable])) < 2:
         return None
@@ -184,34 +182,48 @@ def fit_predictor(
         settings.membership_weight,
     )
     matrix = np.hstack([matrix, familiarity.block(told.membership)])
-    targets = np.full(observed[:, seen].shape, np.nan)
-    targets[usable] = additive_fill(observed[np.ix_(usable, seen)])
-    held = out_of_fold(matrix, targets, folds, settings.ridge)
-    if np.isnan(observed[np.ix_(usable, seen)]).mean() > _FEW_MISSING:
-        for _ in range(settings.fill_rounds):
-            known = observed[np.ix_(usable, seen)]
-            targets[usable] = estimated_fill(known, held.estimates[usable])
-            held = out_of_fold(matrix, targets, folds, settings.ridge)
-    fitted = fit_ridge(matrix[usable], targets[usable], settings.ridge)
-    oof_scores = _spread(held.estimates, seen)
+    ridge, held = _fit_scores(matrix, observed, folds, settings)
     return Predictor(
         settings=settings,
         features=features,
         familiarity=familiarity,
-        ridge=Ridge(
-            _spread(fitted.weights, seen),
-            _spread(fitted.intercept[None], seen)[0],
-            fitted.centre,
-            fitted.root.astype(np.float32),
-            fitted.rows,
-        ),
-        calibration=fit_platt(oof_scores, observed),
-        oof_scores=oof_scores,
+        ridge=ridge,
+        calibration=fit_platt(held.estimates, observed),
+        oof_scores=held.estimates,
         oof_leverage=held.leverage,
         oof_familiar=told.familiar,
         groups=groups,
-        advantage_sd=advantage_sd(oof_scores, observed),
+        advantage_sd=advantage_sd(held.estimates, observed),
     )
+
+
+def _fit_scores(
+    matrix: Matrix, observed: Matrix, folds: NDArray[np.int64], settings: PredictorSettings
+) -> tuple[Ridge, OutOfFold]:
+    """The ridge from (n, D) features to (n, P) scores, and what it says out of fold.
+
+    Unknown cells are filled; questions and pairs without any score are in no fit, and such a pair's
+    weights and estimates are NaN.
+    """
+    scored = np.isfinite(observed)
+    usable, seen = np.asarray(scored.any(axis=1)), np.asarray(scored.any(axis=0))
+    known = observed[np.ix_(usable, seen)]
+    targets = np.full((len(observed), int(seen.sum())), np.nan)
+    targets[usable] = additive_fill(known)
+    held = out_of_fold(matrix, targets, folds, settings.ridge)
+    if np.isnan(known).mean() > _FEW_MISSING:
+        for _ in range(settings.fill_rounds):
+            targets[usable] = estimated_fill(known, held.estimates[usable])
+            held = out_of_fold(matrix, targets, folds, settings.ridge)
+    fitted = fit_ridge(matrix[usable], targets[usable], settings.ridge)
+    ridge = Ridge(
+        _spread(fitted.weights, seen),
+        _spread(fitted.intercept[None], seen)[0],
+        fitted.centre,
+        fitted.root.astype(np.float32),
+        fitted.rows,
+    )
+    return ridge, OutOfFold(_spread(held.estimates, seen), held.leverage)
 
 
 def _spread(values: Matrix, seen: NDArray[np.bool_]) -> Matrix:
