@@ -42,7 +42,10 @@ def promote(
     else:
         data(found.as_markdown())
     if found.refused:
-        say(f"next: train again on more questions, or atlas policy promote {reference} --force")
+        say(
+            "next: train again on more questions, or "
+            f"atlas policy promote {reference} --force --reason TEXT"
+        )
         raise typer.Exit(REFUSED)
 
 

@@ -243,8 +243,8 @@ def _complete(left_out: tuple[int, int, int], questions: int, settings: GateSett
     )
     if not passed:
         sentence += (
-            f"; that is more than {settings.most_left_out:.0%}, and the rest may be another kind "
-            "of question: record the missing cells first"
+            f"; that is more than {100 * settings.most_left_out:g} %, and the rest may be another "
+            "kind of question: record the missing cells first"
         )
     return Check("outcomes", passed, f"{sentence}.")
 
@@ -262,7 +262,8 @@ def _gains(gain: Estimate, cost: Figure, ratio: Estimate, settings: GateSettings
 def _cost_words(cost: Figure, ratio: Estimate, settings: GateSettings) -> str:
     if np.isfinite(ratio.value):
         low, high = (f"{100 * end:+.1f}" for end in (ratio.low, ratio.high))
-        words = f"; cost {100 * ratio.value:+.1f} % [{low}, {high}]"
+        what = "calls" if settings.unit_usd is None else "cost"
+        words = f"; {what} {100 * ratio.value:+.1f} % [{low}, {high}]"
         return words.replace("-", "−")
     if settings.unit_usd is not None and cost.change.n:
         return f"; cost {dollars(cost.change.scaled(settings.unit_usd), signed=True)} a question"

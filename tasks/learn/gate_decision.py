@@ -198,6 +198,8 @@ class GateDecision:
                 f"{one.change.n:,}",
             ]
             for one in self.figures
+            # Where a unit is a call, the calls say it.
+            if one.name != "cost" or self.settings.unit_usd is not None
         ]
         return markdown_table(["", "challenger", "champion", "change", "n"], rows)
 
@@ -233,9 +235,9 @@ class GateDecision:
         asked = self.settings
         unit = "a call" if asked.unit_usd is None else f"${asked.unit_usd:.3g}"
         return (
-            f"Points of 100; intervals of {asked.confidence:.0%}, {asked.draws:,} bootstrap draws "
-            f"over questions. Utility is score − price × cost, at a price of {asked.price:g} a "
-            f"unit of cost; a unit is {unit}."
+            f"Points of 100; intervals of {100 * asked.confidence:g} %, {asked.draws:,} bootstrap "
+            f"draws over questions. Utility is score − price × cost, at a price of {asked.price:g} "
+            f"a unit of cost; a unit is {unit}."
         )
 
 
