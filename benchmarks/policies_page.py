@@ -15,6 +15,7 @@ ORDER = (
     "cascade: best three until two agree", "cascade: cheapest, then the best until 0.8 sure",
     "cascade", "policy-ppo", "policy", "hybrid", "dataset look-up", "oracle",
 )  # fmt: skip
+TABLES = ("tatqa", "routerbench", "mathvista", "routellm", "routerdc")
 SIGNAL = ("tatqa", "routerbench")
 """Tables whose answers tell; on the others nothing is to be gained, and nothing must be lost."""
 WANTED = {"tatqa": (75.0, 2.0), "routerbench": (86.9, 0.6)}
@@ -34,6 +35,7 @@ def page(tables: Sequence[Found], left: Sequence[Found], more: Sequence[Found]) 
         yield f"| {line.what} | {line.found} | {line.wanted} | {line.verdict} |"
     if tables:
         yield from _explained()
+    yield from _missing(tables, left, more)
     for found in tables:
         yield from _table(found)
     if left:
@@ -53,10 +55,23 @@ def _explained() -> Iterator[str]:
     )
 
 
+def _missing(
+    tables: Sequence[Found], left: Sequence[Found], more: Sequence[Found]
+) -> Iterator[str]:
+    """What a run that was stopped has not come to."""
+    known = {found["table"] for found in tables}
+    missing = [name for name in TABLES if name not in known]
+    missing += [] if left else ["datasets left out"]
+    missing += [] if more else ["ablations"]
+    if missing:
+        yield f"\nNot measured yet: {', '.join(missing)}."
+
+
 def _table(found: Found) -> Iterator[str]:
     unit = found["unit_usd"]
     said = "a unit of cost is a call" if unit != unit else f"a unit of cost is ${unit:.6f}"
-    yield f"\n### {found['table']} ({found['n']:,} questions; {said})\n"
+    seeds = f"; seeds {len(found['took'])}" if found["took"] else ""
+    yield f"\n### {found['table']} ({found['n']:,} questions; {said}{seeds})\n"
     if not found["comparable"]:
         yield (
             "Few right answers are recorded: `hybrid` decides as `auto`, and the routers that "
