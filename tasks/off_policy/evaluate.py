@@ -122,7 +122,8 @@ def evaluate(job: OffPolicyJob, *, note: Callable[[str], None]) -> OffPolicyEval
     runs = find_runs(job.root, job.source)
     profile = find_profile(runs.root, job.profile or runs.profile_id or "latest")
     _check_pools(runs, profile)
-    log = read_log(runs, profile.pairs)
+    learnt = () if profile.train is None else profile.train.query_ids
+    log = read_log(runs, profile.pairs, learnt)
     n = len(log.query_ids)
     note(f"{runs.name}: {n:,} labelled questions, of which {log.explored:,} were left to chance")
     embeddings = _embedded(job, runs.root, profile, log)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,7 +111,7 @@ def find_runs(root: Path, source: str) -> Runs:
     return Runs(str(folder), folder, tuple(sorted(routed, key=lambda run: run.started_at)))
 
 
-def read_log(runs: Runs, pairs: Sequence[Pair]) -> Log:
+def read_log(runs: Runs, pairs: Sequence[Pair], learnt: Collection[str] = ()) -> Log:
     """The labelled rows of runs.
 
     Of a question asked in several runs, the newest row counts that was left to chance, if any was.
@@ -119,6 +119,7 @@ def read_log(runs: Runs, pairs: Sequence[Pair]) -> Log:
     Args:
         runs: to read.
         pairs: P pairs, in the order of the columns.
+        learnt: ids of questions that targets were fitted on; they would flatter them.
 
     Raises:
         OffPolicyError: no row is labelled and scored, or none was left to chance.
@@ -128,7 +129,7 @@ def read_log(runs: Runs, pairs: Sequence[Pair]) -> Log:
 
     with contextlib.closing(open_ledger(runs.root, read_only=True)) as ledger:
         rows = _joined(runs, ledger)
-    usable, left_out = _usable(rows, {pair.pair_id for pair in pairs})
+    usable, left_out = _usable(rows, {pair.pair_id for pair in pairs}, learnt)
     if not len(usable):
         raise OffPolicyError(_nothing_usable(runs, left_out))
     log = _as_arrays(usable, {pair.pair_id: n for n, pair in enumerate(pairs)}, left_out)
@@ -176,7 +177,9 @@ def _joined(runs: Runs, ledger: Ledger) -> pl.DataFrame:
     )
 
 
-def _usable(rows: pl.DataFrame, known: set[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+def _usable(
+    rows: pl.DataFrame, known: set[str], learnt: Collection[str]
+) -> tuple[pl.DataFrame, dict[str, int]]:
     """Rows that say something, and the others by reason."""
     import polars as pl
 
@@ -195,6 +198,8 @@ def _usable(rows: pl.DataFrame, known: set[str]) -> tuple[pl.DataFrame, dict[str
             | drawn.list.set_difference(pl.lit(sorted(known))).list.len().fill_null(0).gt(0)
         )
         .then(pl.lit("of pairs that the profile does not know"))
+        .when(pl.col("query_id").is_in(sorted(learnt)))
+        .then(pl.lit("that the profile learnt from"))
         .when(p.is_null() | ((p < 1.0) & pl.col("chances").is_null()))
         .then(pl.lit("drawn with chances that were not recorded"))
         .when(~failed & pl.col("score").is_null())

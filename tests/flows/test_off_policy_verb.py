@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from flows.cli import main
 from tests.tasks.off_policy.made_log import MadeLog
+from warehouse.query import committed
 
 FIXED = "fixed:calm@@none"
 
@@ -67,8 +69,6 @@ def test_thompson_draws_and_says_so(command, made):
     )  # fmt: skip
 
     assert 0 == code, err
-    from warehouse.query import committed
-
     reasons = committed(made.root, "decisions", "sampled").collect().get_column("reason")
     assert reasons.str.starts_with("explored (thompson, 1 of the questions, band 1)").any()
 
@@ -115,3 +115,39 @@ def test_exploring_with_a_policy_is_refused(command, made):
 
     assert 2 == code
     assert "leave explore out" in err
+
+
+@pytest.mark.slow
+def test_on_simulated_models_the_value_of_a_router_is_what_routing_with_it_came_to(
+    tmp_path, monkeypatch, command
+):
+    monkeypatch.setenv("ATLAS_ROOT", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    assert 0 == command("init", ".", "--labelled", "60", "--backlog", "500", "--seed", "7")[0]
+    pool = yaml.safe_load((tmp_path / "pool.yaml").read_text())
+    pool["models"] = {key: pool["models"][key] for key in list(pool["models"])[:2]}
+    pool["tools"] = {key: tool for key, tool in pool["tools"].items() if tool["kind"] == "none"}
+    pool["pairs"] = {"include": ["*@@*"]}
+    (tmp_path / "pool.yaml").write_text(yaml.safe_dump(pool, sort_keys=False))
+    code, _, err = command("profile", "run", "labelled.parquet", "--clusters", "3")
+    assert 0 == code, err
+    explored = ("--router", "cluster", "--explore", "0.3", "--explore-band", "1")
+    assert 0 == command("route", "backlog.jsonl", *explored, "--name", "explored")[0]
+
+    pairs = [f"{model}@@{tool}" for model in pool["models"] for tool in pool["tools"]]
+    targets = [f"fixed:{pair}" for pair in pairs]
+    code, out, err = command(
+        "evaluate", "--off-policy", "explored", "--routers", ",".join(targets), "--json"
+    )
+    assert 0 == code, err
+    for number, target in enumerate(targets):
+        name = f"truth-{number}"
+        assert 0 == command("route", "backlog.jsonl", "--router", target, "--name", name)[0]
+        truth = committed(tmp_path / "data", "answers", name).collect()
+        values = json.loads(out)["routers"][target]["values"]
+        for one in values["score"].values():
+            assert one["low"] <= truth.get_column("score").mean() <= one["high"]
+        spent = float(truth.get_column("cost_usd").cast(float).mean())
+        for estimator in ("snips", "dr", "switch-dr"):
+            assert values["cost_usd"][estimator]["low"] <= spent
+            assert spent <= values["cost_usd"][estimator]["high"]

@@ -85,6 +85,15 @@ def test_the_log_holds_the_recorded_chances_in_the_profile_s_order(made):
         assert made.scores[number, pair] == score
 
 
+def test_questions_that_the_profile_learnt_from_are_left_out_and_counted(made):
+    runs = find_runs(made.root, "explored")
+    learnt = read_log(runs, made.profile.pairs).query_ids[:30]
+    log = read_log(runs, made.profile.pairs, learnt)
+
+    assert made.n - 30 == len(log.query_ids)
+    assert {"that the profile learnt from": 30} == log.left_out
+
+
 def test_a_folder_is_all_its_runs_each_question_once(made):
     found = value(made, str(made.root), routers=("cluster",))
 
