@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tasks.batch.trajectory_source import TrajectorySource
     from tasks.read import Staged
     from tasks.route import RouteJob
+    from warehouse.ledger import Ledger, RunRecord
 
 STRATEGIES = ("hybrid", "policy", "cascade")
 """What `--router` may name beside a policy: its guarded choice, its networks, its cascade."""
@@ -241,7 +242,7 @@ def _begun(
     try:
         named = [] if job.name is None else [ledger.run(job.name)]
         for run in named or ([] if job.name else ledger.runs()):
-            if run is None or run.kind != "route" or (not job.name and run.state == "complete"):
+            if run is None or run.kind != "route" or (not job.name and _complete(job, ledger, run)):
                 continue
             known: dict[str, Any] = json.loads(run.config_json)
             same = known.items() >= asked.items()
@@ -250,6 +251,14 @@ def _begun(
     finally:
         ledger.close()
     return None
+
+
+def _complete(job: RouteJob, ledger: Ledger, run: RunRecord) -> bool:
+    """Whether the same command would find nothing to do."""
+    if run.state != "complete":
+        return False
+    counts = (counts for _, _, counts in ledger.chunk_states(run.run_id).values())
+    return job.in_doubt == "hold" or not any(one.in_doubt for one in counts)
 
 
 def _find(job: RouteJob, reference: str) -> tuple[Policy, str | None]:

@@ -14,6 +14,7 @@ from profiles.policies.policy_file import write_policy
 from tests.flows.policy_shelf import Shelf
 from tests.tasks.small_policies import small_policy
 from tests.tasks.small_runs import Small, lines_of
+from warehouse.ledger import open_ledger
 from warehouse.query import answers, attempts, committed
 
 POOL = """\
@@ -151,6 +152,25 @@ def test_once_complete_the_same_command_routes_by_the_new_champion(bench):
     assert (old, False) == (again["run_id"], again["did_work"])
     assert new["run_id"] != old
     assert {bench.id_of(2)} == bench.policies_of(new["run_id"])
+
+
+def test_a_run_with_requests_in_doubt_on_hold_is_not_over(bench):
+    """Held rows are taken up by the same command, so its alias must not begin another run."""
+    begun = bench("--policy", "champion", "--in-doubt", "hold").json()["run_id"]
+    ledger = open_ledger(bench.root)
+    chunk_id, (_, _, counts) = next(iter(ledger.chunk_states(begun).items()))
+    held = replace(counts, answered=counts.answered - 1, in_doubt=1)
+    ledger.commit_chunk(begun, chunk_id, records=[], counts=held, complete=True)
+    ledger.close()
+    bench.shelf.set_alias("champion", 2)
+
+    held_still, resent = (
+        bench.atlas("plan", *ROUTE[1:], "--policy", "champion", "--in-doubt", how).json()["run_id"]
+        for how in ("hold", "resend")
+    )
+
+    assert begun != held_still, "nothing was left to do in the first one"
+    assert begun == resent
 
 
 def test_an_unfinished_run_of_the_challenger_is_not_the_champions(bench):
