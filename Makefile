@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-servers servers servers-stop quick check format bench bench-recorded bench-profiling bench-policies docs screenshots lock ui clean
+.PHONY: help install demo test test-browser test-servers servers servers-stop quick check format bench bench-recorded bench-profiling bench-ppo bench-policies docs screenshots lock ui clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -73,6 +73,11 @@ bench-recorded: $(READY)  ## every router on the recorded tables in ../shared/da
 
 bench-profiling: $(READY)  ## routed accuracy from few cells, on the same tables
 	$(BIN)/python -m benchmarks.bench_profiling
+
+bench-ppo: $(READY)  ## both estimators on a toy with a known optimum, and against Stable-Baselines3
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m benchmarks.toy
+	$(BIN)/python -m benchmarks.ppo_throughput
 
 docs: $(READY)  ## regenerate what is generated
 	$(BIN)/python -m warehouse.tables > docs/tables.md
