@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -183,20 +184,22 @@ def run_training(
         _append(looks, network, look)
         report(network, look)
 
-    fitted = fit_policy(
-        training.profile,
-        training.keys,
-        training.settings,
-        say,
-        checkpoints=training.folder,
-        report=told,
-    )
+    with _one_thread():
+        fitted = fit_policy(
+            training.profile,
+            training.keys,
+            training.settings,
+            say,
+            checkpoints=training.folder,
+            report=told,
+        )
     policy = fitted.policy
     write_policy(policy, policy_folder(training.root, policy.policy_id))
     say("playing the held-out questions")
     held = held_out(training.root, training.profile, embed=embed)
-    table = held_out_table(policy, training.profile, held, seed=training.settings.seed)
-    calibration = reliability(fitted.environment)
+    with _one_thread():
+        table = held_out_table(policy, training.profile, held, seed=training.settings.seed)
+        calibration = reliability(fitted.environment)
     data = {
         "training": training.data,
         "held_out": data_hash(held.query_ids, held.keys, held.scores, held.costs_usd),
@@ -224,6 +227,22 @@ def run_training(
     card = json.loads(card_text(card))
     write_card(training.root, policy.policy_id, card)
     return Trained(policy, card, table, calibration, tuple(read_curves(looks)))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: networks this small gain nothing by more.
+
+    And sums do not depend on how many cores there were when a killed training began.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _append(path: Path, network: str, look: Look) -> None:
