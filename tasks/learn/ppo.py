@@ -37,6 +37,7 @@ class PPOTraining:
     """Constants of PPO.
 
     Attributes:
+        network: without dropout, or old and new probabilities could not be compared.
         episodes: sampled per iteration, all under one policy.
         clip: ε of the ratio; `value_clip` of the value's change.
         gae: λ of the advantages.
