@@ -359,3 +359,25 @@ def test_a_refresh_that_trains_says_what_became_of_the_policy(world, monkeypatch
     assert "version 7 was trained and is refused" == refresh_facts(told)["policy"]["sentence"]
     kept = refresh_history(world.root).get_column("policy_json").to_list()
     assert (None, 1) == (kept[0], len([one for one in kept if one]))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_refresh_trains_registers_and_judges_a_policy_without_a_hand(world):
+    """Everything real: answers that were asked, a training, MLflow's registry, the gate."""
+    where = {
+        "mlflow_uri": f"sqlite:///{world.folder / 'mlflow.db'}",
+        "artifacts": str(world.folder / "artifacts"),
+    }
+    outcome = world.refresh(canaries=0, train=True, **where)
+
+    version = outcome.policy.trained
+    assert (1, outcome.profile_id) == (version.version, version.profile_id)
+    assert outcome.policy.promotion.refused
+    assert "28 held-out questions in distribution can be compared" in outcome.policy.sentence
+    assert "at least 100 are needed" in " ".join(refresh_text(outcome).split())
+
+    again = world.next_night(canaries=0, train=True, **where)
+
+    assert again.policy.promotion is None
+    assert "the gate said: refused" in again.policy.sentence
