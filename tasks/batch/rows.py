@@ -172,6 +172,7 @@ def _decisions(results: Sequence[ItemResult], context: RowContext) -> list[Row]:
                     "expected_score": None,
                     "expected_cost_usd": None,
                     "propensity": None,
+                    "chances": None,
                 }
             rows.append(row)
     return rows

@@ -80,6 +80,22 @@ def test_a_stopped_run_takes_up_the_draws_it_began_with(small):
     assert decisions(small, "whole").equals(decisions(small, "cut"))
 
 
+def test_a_fallback_was_not_drawn_and_says_nothing_of_chances():
+    from types import SimpleNamespace
+
+    from tasks.batch.rows import _decisions
+
+    pairs = [SimpleNamespace(pair_id=name) for name in PAIRS]
+    query = SimpleNamespace(query_id="q")
+    decision = {"propensity": 0.25, "chances": [{"pair_id": PAIRS[0], "chance": 0.25}]}
+    item = SimpleNamespace(query=query, decision=decision, plan=None)
+    context = SimpleNamespace(run_id="r", chunk_id="0", pool=SimpleNamespace(pairs=pairs), now=None)
+    first, second = _decisions([SimpleNamespace(item=item, tried=(0, 1))], context)
+
+    assert (0.25, decision["chances"]) == (first["propensity"], first["chances"])
+    assert (None, None) == (second["propensity"], second["chances"])
+
+
 def test_what_is_explored_belongs_to_the_run_and_nothing_does_without(small):
     plain = small.prepared(router="cluster")
     first = small.prepared(**EXPLORED)
