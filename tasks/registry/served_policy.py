@@ -17,6 +17,7 @@ from mlflow.pyfunc import PythonModel
 from profiles.errors import ProfileError
 from profiles.policies.guide import Seen, advise, policy_guide
 from profiles.policies.policy_file import read_policy
+from profiles.policies.step_down import step_down
 from profiles.profile_file import load_profile
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ServedPolicy(PythonModel):  # type: ignore[misc]  # MLflow has no types
             raise ProfileError(msg)
         texts = [str(text) for text in model_input[TEXT]]
         name, price = str(told.get("strategy", STRATEGY)), float(told.get("price", PRICE))
-        guide = policy_guide(self._policy, profile, name, price)
+        guide = step_down(policy_guide(self._policy, profile, name, price), self._policy, profile)
         prospect = guide.foresee(texts, self._embeddings(texts, model_input))
         n, pairs = prospect.priors.shape
         first = advise(
@@ -88,6 +89,7 @@ class ServedPolicy(PythonModel):  # type: ignore[misc]  # MLflow has no types
                 allowed=np.ones((n, pairs), np.bool_),
                 priors=prospect.priors,
                 components=prospect.components,
+                away=None if prospect.where is None else prospect.where.away,
             ),
         ).action
         return pd.DataFrame(
