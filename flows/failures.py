@@ -59,7 +59,7 @@ _THEN: dict[str, tuple[str | None, int]] = {
     "tasks.read.errors.ReadError": (None, ERROR),
     "tasks.freshness.suggestions.SuggestionError": ("atlas profile suggest --help", ERROR),
     "tasks.batch.equip.PoolNotReadyError": ("atlas doctor{pool}", ERROR),
-    "tasks.learn.promotion.RollbackError": (None, ERROR),
+    "tasks.learn.promotion.RollbackError": ("atlas policy list", ERROR),
     "tasks.profiling.store.ProfileNotFoundError": ("atlas profile run QUESTIONS{pool}", ERROR),
     "tasks.profiling.profile.ProfileIncompleteError": (None, ERROR),
     "tasks.call.recorded.RecordedTableError": (None, ERROR),

@@ -76,12 +76,12 @@ class Promotion(NamedTuple):
 
     def as_markdown(self) -> str:
         """Who against whom, the gate's tables, and what happened."""
-        lines = [f"# Version {self.version.version} against {self.against}", ""]
-        if self.compared is not None:
-            lines += [self.compared.decision.as_markdown()]
-            lines += [f"- {note}" for note in self.compared.notes]
-            lines += [""] if self.compared.notes else []
-        return "\n".join([*lines, self.sentence]) + "\n"
+        if self.compared is None:
+            return f"{self.sentence}\n"
+        title = f"# Version {self.version.version} against {self.against}"
+        notes = [f"- {note}" for note in self.compared.notes]
+        parts = [title, "", self.compared.decision.as_markdown(), *notes, *([""] if notes else [])]
+        return "\n".join([*parts, self.sentence]) + "\n"
 
 
 class Rollback(NamedTuple):

@@ -164,6 +164,7 @@ def test_what_is_champion_already_is_left_alone(house):
     found = house.promote(GOOD)
 
     assert (found.verdict, found.moved) == ("champion already", False)
+    assert found.as_markdown() == "Version 3 is champion already: nothing was changed.\n"
     assert house.tags(GOOD) == before
 
 
@@ -322,3 +323,4 @@ def test_a_rollback_without_a_reason_or_a_champion_is_an_error_in_a_sentence(hou
 
     assert (2, 1) == (unexplained.code, nowhere.code)
     assert "error: No policy is champion" in nowhere.err
+    assert "next: atlas policy list" in nowhere.err
