@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TARGETS = ("best-single", "cluster", "predictor", "auto")
 OUTCOMES = ("score", "cost_usd", "utility")
+"""What is valued; cost and utility only where every row's cost is known."""
 _TOLD = ("dataset-best", "oracle")
 
 
@@ -115,7 +116,8 @@ def evaluate(job: OffPolicyJob, *, note: Callable[[str], None]) -> OffPolicyEval
         RouterError: a target cannot be had.
         WarehouseError, EmbeddingError: tables or encoder cannot be used.
     """
-    from tasks.off_policy.outcome_model import expected_of, folds_of
+    from profiles.folds import content_folds
+    from tasks.off_policy.outcome_model import expected_of
     from tasks.profiling.store import find_profile
 
     _check_targets(job.routers)
@@ -128,7 +130,7 @@ def evaluate(job: OffPolicyJob, *, note: Callable[[str], None]) -> OffPolicyEval
     note(f"{runs.name}: {n:,} labelled questions, of which {log.explored:,} were left to chance")
     embeddings = _embedded(job, runs.root, profile, log)
     expected = expected_of(profile, log.texts, embeddings)
-    outcomes = _outcomes(log, expected, folds_of(log.texts), job.alpha, profile)
+    outcomes = _outcomes(log, expected, content_folds(log.texts), job.alpha, profile)
     targets: list[Target] = []
     logged: dict[str, Interval] = {}
     for name in job.routers:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from profiles.folds import FOLDS, content_folds
+from profiles.folds import FOLDS
 from profiles.routers.cluster import ClusterRouterSettings, routing_tables
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def cross_fitted(
         reward: (n,) of the pair that was drawn.
         pair: (n,) that pair.
         place: (n,) cluster of the question.
-        folds: (n,) from `folds_of`.
+        folds: (n,) fold of each question, from 0 to `FOLDS` − 1.
     """
     pairs = prior.shape[1]
     cell = place * pairs + pair
@@ -85,11 +85,6 @@ def cross_fitted(
         moved = (sums / (count + STRENGTH)).reshape(-1, pairs)
         fitted[own] += moved[place[own]]
     return fitted
-
-
-def folds_of(texts: Sequence[str]) -> NDArray[np.uint8]:
-    """(n,) fold of each question, by its text."""
-    return content_folds(texts)
 
 
 def _filled(table: Matrix) -> Matrix:

@@ -93,7 +93,7 @@ def _too_few(ess: float, variance_ess: float, n: int) -> str:
         )
     if variance_ess < LEAST_VARIANCE_ESS:
         return (
-            f"its few heavy weights rest on {variance_ess:.0f} draws, and at least"
+            f"the few heavy weights that decide it rest on {variance_ess:.0f} draws, and at least"
             f" {LEAST_VARIANCE_ESS:.0f} are needed for an interval"
         )
     return ""

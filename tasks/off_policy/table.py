@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tasks.off_policy.evaluate import OUTCOMES
 from tasks.report import formats as f
 from tasks.report.layout import Block, Column, Document, Note, Table
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from tasks.off_policy.bootstrap import Interval
     from tasks.off_policy.evaluate import OffPolicyEvaluation, Target
     from tasks.off_policy.support import Support
-
-_KINDS = ("score", "cost_usd", "utility")
 
 
 def off_policy_table(found: OffPolicyEvaluation) -> Document:
@@ -24,7 +23,7 @@ def off_policy_table(found: OffPolicyEvaluation) -> Document:
     if found.log.left_out:
         named = ", ".join(f"{count:,} {why}" for why, count in found.log.left_out.items())
         blocks.append(Note(f"labelled rows left out: {named}", "dim"))
-    missing = [kind for kind in _KINDS if kind not in found.logged]
+    missing = [kind for kind in OUTCOMES if kind not in found.logged]
     if missing:
         blocks.append(
             Note("some rows' cost is unknown, so nothing is said of cost or utility", "yellow")
