@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from benchmarks.policy_trials import PRICES, Questions, Stage, Trial, interval, macro
 from profiles.policies.policy import POLICY
 from profiles.profile import Profile
+from profiles.routers.base import Router
 from tasks.embedder import CachedEmbedder
 from tasks.evaluate.budget import QueryBudget, cascade_within, hybrid_within, price_within
 from tasks.evaluate.fit import Knowledge
 from tasks.evaluate.multi_step import recorded_keys
 from tasks.evaluate.router_names import read_routers
-from tasks.evaluate.table import LEFT_OUT, OutcomeTable, read_table, recorded_pool
+from tasks.evaluate.table import LEFT_OUT, TRAIN, OutcomeTable, read_table, recorded_pool
 from tasks.evaluate.training import leave_out
 from tasks.learn.fit_policy import Fitted, PolicySettings, fit_policy, train_networks
 from tasks.learn.recorded import comparable
@@ -123,19 +124,24 @@ def ground(table: OutcomeTable, split: str, embedder: CachedEmbedder, seed: int 
     return Ground(table, profile, Questions(table, split, profile, embedder), keys)
 
 
-def one_step(at: Ground, embedder: CachedEmbedder, cluster_seeds: int) -> dict[str, Trial]:
+def cluster_routers(at: Ground, embedder: CachedEmbedder, seeds: int) -> list[Router]:
+    """The cluster router from each seed of its KMeans."""
+    routers = []
+    for seed in range(seeds):
+        (choice,) = read_routers([CLUSTERS], seed=seed)
+        own = Knowledge(at.table, recorded_pool(at.table), embedder).profile(choice)
+        routers.append(choice.build(own))
+    return routers
+
+
+def one_step(at: Ground, clusters: Sequence[Router]) -> dict[str, Trial]:
     """Every router that calls one pair; clusters are the mean over their seeds."""
     questions, profile = at.questions, at.profile
     found = {"random": questions.random()}
     for name in ("best-single", "knn", "predictor", "auto"):
         (choice,) = read_routers([name])
         found[name] = questions.over_prices(choice.build(profile))
-    seeds = []
-    for seed in range(cluster_seeds):
-        (choice,) = read_routers([CLUSTERS], seed=seed)
-        own = Knowledge(at.table, recorded_pool(at.table), embedder).profile(choice)
-        seeds.append(questions.over_prices(choice.build(own)))
-    found["cluster"] = Trial.mean(seeds)
+    found["cluster"] = Trial.mean([questions.over_prices(router) for router in clusters])
     found["dataset look-up"] = questions.dataset_best(profile)
     found["oracle"] = questions.oracle()
     return found
@@ -160,7 +166,8 @@ class Grounds:
 def measure_one_step(bench: Bench, name: str, grounds: Grounds, embedder: CachedEmbedder) -> Found:
     """What does not depend on the seed of a policy: routers that call one pair, and majority."""
     at = grounds[name]
-    trials = one_step(at, embedder, bench.cluster_seeds)
+    clusters = cluster_routers(at, embedder, bench.cluster_seeds)
+    trials = one_step(at, clusters)
     if at.comparable:
         trials["majority"] = at.questions.majority(at.profile)
     found = {
@@ -171,8 +178,8 @@ def measure_one_step(bench: Bench, name: str, grounds: Grounds, embedder: Cached
         "trials": {key: trial.plain() for key, trial in trials.items()},
     }
     if name in BUDGETS:
-        load = BUDGETS[name] if at.questions.priced else None
-        runs = [_cluster_within(at, embedder, seed, load) for seed in range(bench.cluster_seeds)]
+        train = Questions(at.table, TRAIN, at.profile, embedder)
+        runs = [_cluster_within(at, router, train, BUDGETS[name]) for router in clusters]
         found["cluster_within"] = np.mean(runs, axis=0).tolist()
     return found
 
@@ -303,18 +310,17 @@ def _budget_summary(datasets: tuple[str, ...], clusters: Matrix, found: Sequence
 
 
 def _cluster_within(
-    at: Ground, embedder: CachedEmbedder, seed: int, load: float | None
+    at: Ground, router: Router, train: Questions, share: float
 ) -> tuple[Matrix, Matrix]:
-    """(n,) scores and costs of a cluster router at the smallest price that fits on train."""
-    (choice,) = read_routers([CLUSTERS], seed=seed)
-    profile = Knowledge(at.table, recorded_pool(at.table), embedder).profile(choice)
-    router = choice.build(profile)
-    price = PRICES[0] / 1e3
-    if load is not None:
-        train = Questions(at.table, "train", profile, embedder)
-        for price in (PRICES[0] / 1e3, *np.geomspace(PRICES[0], PRICES[-1], 40).tolist()):
-            if train.routed(router, price).cost.mean() <= load:
-                break
+    """(n,) scores and costs of a cluster router at the smallest price that fits on train.
+
+    Without costs it takes one call, whatever the price.
+    """
+    grid = (PRICES[0] / 1e3, *np.geomspace(PRICES[0], PRICES[-1], 40).tolist())
+    price = grid[0]
+    if train.priced:
+        fits = (one for one in grid if train.routed(router, one).cost.mean() <= share)
+        price = next(fits, grid[-1])
     played = at.questions.routed(router, price)
     return played.score, played.cost
 
@@ -323,7 +329,7 @@ def measure_left_out(bench: Bench, name: str, dataset: str, embedder: CachedEmbe
     """One dataset left out of everything that is learnt, then played whole; one seed."""
     table = leave_out(read_table(bench.outcomes / name), dataset)
     at = ground(table, LEFT_OUT, embedder)
-    trials = {key: [trial] for key, trial in one_step(at, embedder, 3).items()}
+    trials = {key: [trial] for key, trial in one_step(at, cluster_routers(at, embedder, 3)).items()}
     if at.comparable:
         fitted = at.fit(bench.settings, lambda _text: None)
         stage = Stage(at.questions, at.profile, fitted)

@@ -7,9 +7,17 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import bench_policies
 from benchmarks.policies_page import lines, page
+from benchmarks.policy_ablations import (
+    Variant,
+    both_splits,
+    measure_ablations,
+    without_answers,
+    without_questions,
+)
 from benchmarks.policy_parts import (
     BUDGETS,
     Bench,
@@ -20,6 +28,7 @@ from benchmarks.policy_parts import (
     summary_of_table,
 )
 from benchmarks.policy_trials import PRICES, interval
+from profiles.policies.network import STATE_FEATURES
 from tasks.embedder import cached_embedder
 from tests.tasks.evaluate.test_multi_step import QUICK, _evaluate, table
 
@@ -27,16 +36,22 @@ __all__ = ["table"]
 
 
 @pytest.fixture(scope="module")
-def measured(table, tmp_path_factory):
+def place(table, tmp_path_factory):
     """The made table under the name of one whose answers tell."""
     folder = tmp_path_factory.mktemp("tables")
     (folder / "tatqa").symlink_to(table)
     bench = Bench(folder, seeds=1, cluster_seeds=2, settings=QUICK)
     embedder = cached_embedder(folder / "root", "hashing", dtype="float32")
-    grounds = Grounds(bench, embedder)
+    yield bench, Grounds(bench, embedder), embedder
+    embedder.close()
+
+
+@pytest.fixture(scope="module")
+def measured(place):
+    """One-step routers, one seed, and what they come to."""
+    bench, grounds, embedder = place
     alone = measure_one_step(bench, "tatqa", grounds, embedder) | {"cpu_s": 1.0}
     seed = measure_seed(bench, "tatqa", 0, grounds) | {"cpu_s": 1.0}
-    embedder.close()
     return alone, seed, summary_of_table("tatqa", alone, [seed])
 
 
@@ -120,6 +135,34 @@ def test_the_page_shows_every_router_once_and_is_put_between_its_marks(measured,
     for name in ("policy-ppo", "hybrid", "oracle", "majority", "knn"):
         rows = written.split("\nWithin")[0].count(f"\n| {name} | ")
         assert 1 == rows
+
+
+@pytest.mark.slow
+def test_ablations_take_away_what_they_say(place):
+    bench, grounds, _ = place
+    at = grounds["tatqa"]
+    both = both_splits(at, QUICK)
+    hidden = Variant(both, QUICK, change=without_answers)
+    blind = Variant(both, QUICK, change=without_questions)
+    voting = Variant(both, QUICK, votes=True)
+
+    # No two answers agree, so that every leader has but itself to support it.
+    supporters = hidden.test.observations.states[:, 1:, STATE_FEATURES.index("supporters")]
+    assert supporters.max() == 0.5
+    # Before any call no question looks different from another.
+    start = blind.test.everywhere(torch.arange(60), torch.zeros(60))
+    assert (start.states[:, 0] == start.states[0, 0]).all()
+    assert (start.pairs == start.pairs[0]).all()
+    assert (start.components == 0).all()
+    # Where two of three agree, plain votes say two thirds.
+    everything = voting.test.observations.confidence[:, -1]
+    assert set(np.round(3 * everything.numpy()).astype(int)) == {1, 2, 3}
+
+    found = measure_ablations(bench, grounds, "tatqa", lambda _text: None)
+    utility = {cells[0]: float(cells[1]) for cells in found["body"]}
+    assert len(found["head"]) == len(found["body"][0])
+    assert 10 == len(utility)
+    assert "–" == found["body"][0][2]
 
 
 def test_an_interval_holds_the_mean_and_narrows_with_questions():
