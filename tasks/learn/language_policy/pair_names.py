@@ -67,7 +67,11 @@ class Grammar:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self.pieces = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+        self.pieces: list[str] = tokenizer.batch_decode(
+            [[token] for token in range(len(tokenizer))],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
+        )
         self.root = _Node()
         spelled = [f" {name}:" for name in names]
         _refuse_ambiguous(spelled)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from tasks.learn.language_policy.episode import Episode, Rules
+from tasks.learn.language_policy.libraries import LanguagePolicyError
 from tasks.learn.language_policy.pair_names import PairNames, TurnEnds
 from tasks.learn.language_policy.prompt import write_prompt
 
@@ -37,6 +38,9 @@ class Prompts:
         """The prompt of one question, at most `max_prompt_tokens` long.
 
         The end of a question that is too long is cut, for the rules stand before it.
+
+        Raises:
+            LanguagePolicyError: the rules and the pool alone are too long.
         """
         text = self._rules.questions.texts[row]
         tokens = self._encoded(text)
@@ -45,6 +49,12 @@ class Prompts:
             self.cut.add(row)
             text = text[: int(len(text) * min(0.95, most / len(tokens)))]
             tokens = self._encoded(text)
+        if len(tokens) > most:
+            msg = (
+                f"the prompt has {len(tokens)} tokens before any question, more than"
+                f" max_prompt_tokens ({most}): raise it, or offer fewer pairs"
+            )
+            raise LanguagePolicyError(msg)
         return tokens
 
     def _encoded(self, question: str) -> list[int]:

@@ -9,12 +9,15 @@ import polars as pl
 import pytest
 
 from tasks.evaluate.table import read_table
-from tasks.learn.language_policy.episode import Episode, judge
+from tasks.learn.language_policy.episode import Episode, Rules, judge
 from tasks.learn.language_policy.libraries import LanguagePolicyError
+from tasks.learn.language_policy.pair_names import Grammar
+from tasks.learn.language_policy.prompt import prompt_pool
 from tasks.learn.language_policy.questions import read_questions
+from tasks.learn.language_policy.rollout import Prompts
 from tasks.learn.language_policy.settings import LanguageSettings
 from tasks.learn.recorded import RecordedAnswers, code_keys
-from tests.tasks.learn.language_policy.tiny import PAIRS, toy_questions
+from tests.tasks.learn.language_policy.tiny import PAIRS, tiny_tokenizer, toy_questions
 from tests.tasks.learn.test_environment import made_environment
 
 
@@ -72,6 +75,40 @@ def test_the_same_calls_earn_and_cost_what_they_do_in_the_exact_environment() ->
             environment.answer_reward[:, state].numpy(), judged.score, rtol=1e-6
         )
         np.testing.assert_allclose(costs[:, called].sum(axis=1), judged.cost)
+
+
+def test_a_long_question_is_cut_and_counted_and_a_long_pool_refused() -> None:
+    questions = replace(toy_questions(2), texts=("Is it? " * 300, "Is it?"))
+    tokenizer = tiny_tokenizer()
+    settings = LanguageSettings(max_prompt_tokens=900)
+    rules = Rules(questions, Grammar(tokenizer, questions.names), tokenizer, settings)
+    prompts = Prompts(rules, prompt_pool(PAIRS))
+
+    long, short = prompts.tokens(0), prompts.tokens(1)
+
+    assert len(short) < 800 < len(long) <= 900
+    assert prompts.cut == {0}
+    assert tokenizer.decode(short).rstrip().endswith("Question: Is it?")
+    small = Prompts(rules._replace(settings=LanguageSettings(max_prompt_tokens=64)), prompts._pool)
+    with pytest.raises(LanguagePolicyError, match="before any question"):
+        small.tokens(1)
+
+
+def test_a_long_answer_is_cut_before_the_policy_reads_it() -> None:
+    made = toy_questions(1)
+    tokenizer = tiny_tokenizer()
+    questions = replace(made, answers=(("no " * 50 + "é", None, "yes"),))
+    settings = LanguageSettings(max_observation_tokens=20)
+    rules = Rules(questions, Grammar(tokenizer, questions.names), tokenizer, settings)
+
+    for pair, read in ((0, "no no"), (1, "The call failed: there is no answer.")):
+        episode = Episode(0, [])
+        text = f"<think> x </think><search> {PAIRS[pair].pair_id}: it </search>"
+        rules.take_turn(episode, tokenizer.encode(text, add_special_tokens=False))
+        seen = [t for t, own in zip(episode.tokens, episode.own, strict=True) if not own]
+        assert episode.calls == [pair]
+        assert read in tokenizer.decode(seen)
+        assert len(tokenizer.encode(tokenizer.decode(seen), add_special_tokens=False)) < 60
 
 
 def _table(folder, answers):

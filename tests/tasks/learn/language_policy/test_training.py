@@ -190,9 +190,10 @@ def test_adapters_train_keep_and_come_back_alike(base, tmp_path) -> None:
     made = toy_questions()
     scores = made.scores.copy()
     scores[5] = np.nan
+    questions = replace(made, scores=scores)
     kept: list[tuple[int, Path]] = []
     policy = train_language_policy(
-        replace(made, scores=scores),
+        questions,
         settings,
         keep=lambda one, step: kept.append((step, write_language_policy(one, tmp_path / "kept"))),
         keep_every=1,
@@ -212,6 +213,10 @@ def test_adapters_train_keep_and_come_back_alike(base, tmp_path) -> None:
     assert [e.tokens for e in before.episodes] == [e.tokens for e in after.episodes]
     assert again.settings == settings
     assert again.pool == policy.pool
+
+    # The same seed gives the same policy, so the same name.
+    twin = write_language_policy(train_language_policy(questions, settings), tmp_path / "twins")
+    assert twin.name == folder.name
 
     # What was kept on the way is a policy of its own, with other weights than the last.
     assert [step for step, _ in kept] == [1]
