@@ -13,7 +13,7 @@ from flows.console import say
 from flows.promote_policy import Promotion, promote_policy
 from flows.settings import PromoteSettings, RefreshSettings, TrainSettings
 from profiles.errors import KnowledgeError
-from tasks.learn.promotion import GATE
+from tasks.learn.promotion import GATE, LEFT, PREVIOUS, REFUSED
 from tasks.profiling.store import ProfileNotFoundError
 from tasks.registry.versions import CHAMPION, PolicyVersion, RegistryError
 from warehouse.errors import WarehouseError
@@ -64,9 +64,11 @@ def refresh_policy(settings: RefreshSettings, profile: Profile, *, in_use: bool)
     told = (KnowledgeError, ProfileNotFoundError, RegistryError, WarehouseError,
             CheckpointError, EmbeddingError)  # fmt: skip
     try:
-        known = _trained_on(settings, profile)
+        versions = _versions(settings)
+        own = [one for one in versions if one.profile_id == profile.profile_id]
+        known = own[-1] if own else None
         trained = known or _train(settings, profile)
-        if known is not None and (GATE in known.tags or CHAMPION in known.aliases):
+        if known is not None and _settled(known, versions):
             return PolicyNews(known, None, _as_before(known))
         promotion = promote_policy(_of(PromoteSettings, settings), str(trained.version))
     except told as error:
@@ -76,13 +78,20 @@ def refresh_policy(settings: RefreshSettings, profile: Profile, *, in_use: bool)
     return PolicyNews(trained, promotion, _judged(trained, promotion))
 
 
-def _trained_on(settings: RefreshSettings, profile: Profile) -> PolicyVersion | None:
-    """The newest version trained on a profile."""
+def _versions(settings: RefreshSettings) -> list[PolicyVersion]:
     from tasks.registry.registry import PolicyRegistry
 
-    registry = PolicyRegistry(settings.mlflow_uri, settings.artifacts)
-    own = [one for one in registry.versions() if one.profile_id == profile.profile_id]
-    return own[-1] if own else None
+    return PolicyRegistry(settings.mlflow_uri, settings.artifacts).versions()
+
+
+def _settled(version: PolicyVersion, versions: list[PolicyVersion]) -> bool:
+    """Whether the gate's word on a version was acted on: refused, or champion now or once.
+
+    One that was accepted and never moved was cut off in between.
+    """
+    replaced = any(one.tags.get(PREVIOUS) == str(version.version) for one in versions)
+    used = CHAMPION in version.aliases or LEFT in version.tags or replaced
+    return used or version.tags.get(GATE) == REFUSED
 
 
 def _train(settings: RefreshSettings, profile: Profile) -> PolicyVersion:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -56,8 +56,7 @@ def night_of(tmp_path, profile, monkeypatch):
         monkeypatch.setattr(
             "tasks.learn.learning_set.held_out", lambda _root, known: held_out_of(known)
         )
-        fake = SimpleNamespace(train_session=night.train)
-        monkeypatch.setitem(sys.modules, "flows.training", fake)
+        monkeypatch.setattr("flows.training.train_session", night.train)
         return night
 
     return make
@@ -98,12 +97,21 @@ def test_on_the_same_knowledge_nothing_is_trained_or_judged_twice(night_of, pair
     assert said in again.sentence
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "flows.refresh_policy.promote_policy",
+        "tasks.learn.promotion.promote",
+        "tests.flows.policy_shelf.Shelf.set_alias",
+    ],
+    ids=["before the gate", "before the notes", "before the move"],
+)
 def test_a_policy_whose_judging_was_cut_off_is_judged_without_another_training(
-    night_of, monkeypatch
+    night_of, monkeypatch, step
 ):
     night = night_of(2)
     with monkeypatch.context() as patch:
-        patch.setattr("flows.refresh_policy.promote_policy", lambda *_a, **_k: 1 / 0)
+        patch.setattr(step, lambda *_a, **_k: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             night.refresh()
 
@@ -111,6 +119,21 @@ def test_a_policy_whose_judging_was_cut_off_is_judged_without_another_training(
 
     assert len(night.trained) == 1
     assert news.promotion.verdict == "accepted"
+    assert night.shelf.aliases == {CHAMPION: 1}
+
+
+def test_a_champion_that_was_left_is_not_brought_back_by_the_next_night(night_of):
+    night = night_of(1, 2)
+    night.refresh()
+    night.shelf.policies.append(night.left.pop())
+    night.shelf.policies[-1] = replace(night.shelf.policies[-1], profile_id="profile-other")
+    night.shelf.aliases[CHAMPION] = 2
+    night.shelf.annotate(2, {"previous_champion": "1"})
+
+    again = night.refresh()
+
+    assert again.promotion is None
+    assert night.shelf.aliases == {CHAMPION: 2}
 
 
 def test_knowledge_that_is_not_in_use_trains_nothing(night_of):
