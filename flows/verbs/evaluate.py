@@ -55,7 +55,8 @@ def evaluate(settings: EvaluateSettings, json: AsJson = False, figure: Figure = 
         off_policy(settings, json=json, figure=figure)
         return
     if settings.profile is not None:
-        raise UsageError("--profile belongs to --off-policy; without it routers are fitted anew.")
+        # Not an error: ATLAS_PROFILE may be set for other verbs.
+        say("note: --profile counts with --off-policy alone; here routers are fitted anew")
     from tasks.evaluate.backlog import EvaluationStoppedError
     from tasks.report.terminal import routers_table
 
@@ -102,17 +103,21 @@ _OFF_POLICY = {
 def off_policy(settings: EvaluateSettings, *, json: bool, figure: Path | None) -> None:
     """Value routers on the decisions of routed runs, and show what was found.
 
+    What is set and means nothing here is said and passed over: it may come from the environment.
+
     Raises:
-        UsageError: something was set that means nothing here.
+        UsageError: a figure is asked for.
         Exception: what `tasks.off_policy.evaluate.evaluate` raises.
     """
     from tasks.off_policy.evaluate import DEFAULT_TARGETS, OffPolicyJob, evaluate
     from tasks.off_policy.table import off_policy_table
 
     alien = settings.model_fields_set - _OFF_POLICY - set(HomeSettings.model_fields)
-    named = [flag_name(name) for name in sorted(alien)] + ["--figure"] * (figure is not None)
-    if named:
-        raise UsageError(f"{', '.join(named)} means nothing with --off-policy: leave it out.")
+    if alien:
+        named = ", ".join(flag_name(name) for name in sorted(alien))
+        say(f"note: nothing is made of {named} with --off-policy")
+    if figure is not None:
+        raise UsageError("There is no --figure of --off-policy: leave it out.")
     chosen = settings.routers if "routers" in settings.model_fields_set else DEFAULT_TARGETS
     found = evaluate(
         OffPolicyJob(

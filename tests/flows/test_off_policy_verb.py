@@ -77,8 +77,9 @@ def test_thompson_draws_and_says_so(command, made):
     ("words", "code", "sentence"),
     [
         (("evaluate", "--off-policy", "nowhere"), 1, "there is no run 'nowhere'"),
-        (("evaluate", "x", "--profile", "latest"), 2, "--profile belongs to --off-policy"),
-        (("evaluate", "--off-policy", "x", "--cells", "0.5"), 2, "--cells means nothing with"),
+        (("evaluate", "x", "--profile", "latest"), 1, "note: --profile counts with --off-policy"),
+        (("evaluate", "--off-policy", "x", "--cells", "0.5"), 1, "nothing is made of --cells"),
+        (("evaluate", "--off-policy", "x", "--figure", "f.png"), 2, "There is no --figure"),
         (("evaluate", "--off-policy", "x", "--routers", "orcale"), 2, "did you mean 'oracle'"),
         (("evaluate", "--off-policy", "x", "--routers", "oracle"), 2, "must be told"),
     ],
