@@ -25,7 +25,7 @@ VERBS = {
     "refresh": "Keep that knowledge fresh: new cells, drift, a gated version.",
     "drift": "Show what the canaries of past nights said of every pair.",
     "train": "Train a multi-step policy on the recorded answers of a profile.",
-    "policy": "List trained policies, promote the better one, go back to an earlier one.",
+    "policy": "List trained policies, promote the better one, or go back.",
     "plan": "Price a backlog as low, expected and high; spends nothing.",
     "route": "Answer a backlog, each question by its best pair.",
     "runs": "List, show, retry, cancel and export batch runs.",
