@@ -153,10 +153,12 @@ def comparable(keys: NDArray[np.int64], scores: Matrix) -> bool:
 def candidate_pairs(
     scores: Matrix, costs: Matrix, prices: NDArray[np.float64], most: int
 ) -> NDArray[np.int64]:
-    """The pairs worth having together: greedily, the best mean over prices of the oracle's utility.
+    """The pairs worth having together.
 
-    A lattice over all pairs of a large pool is too large, and pairs that are never the best
-    choice at any price only add noise.
+    A lattice over all pairs of a large pool is too large. One half are the pairs that come nearest
+    to being the best single pair at some price. The others complement them: greedily, the best
+    mean over prices of the oracle's utility. By that alone weak pairs are chosen, for being right
+    by luck where all others fail.
 
     Args:
         scores: (n, P) of training questions; an unscored cell is never the best.
@@ -168,9 +170,14 @@ def candidate_pairs(
         Rising column numbers, at most `most`.
     """
     utility = np.nan_to_num(scores)[None] - prices[:, None, None] * costs[None]
-    chosen: list[int] = []
-    reached = np.full(utility.shape[:2], -np.inf)
-    for _ in range(min(most, scores.shape[1])):
+    alone = utility.mean(axis=1)
+    regret = (alone.max(axis=1, keepdims=True) - alone).min(axis=0)
+    total = min(most, scores.shape[1])
+    # At equal regret, the pair of the better mean over prices.
+    order = np.lexsort((-alone.mean(axis=0), regret))
+    chosen = order[: (total + 1) // 2].tolist()
+    reached = utility[:, :, chosen].max(axis=2)
+    while len(chosen) < total:
         gains = np.maximum(reached[:, :, None], utility).mean(axis=(0, 1))
         gains[chosen] = -np.inf
         best = int(gains.argmax())

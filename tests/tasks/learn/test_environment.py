@@ -155,5 +155,19 @@ def test_candidates_complement_each_other() -> None:
     assert candidate_pairs(scores, costs, np.array([0.1]), 9).tolist() == [0, 1, 2, 3]
 
 
+def test_the_best_cheap_pair_is_a_candidate_however_lucky_weak_ones_are() -> None:
+    """By the oracle alone, pairs that are right where all others fail crowd out a strong one."""
+    random = np.random.default_rng(2)
+    skill = np.array([0.9, 0.8, 0.5, 0.5, 0.5, 0.5])
+    scores = (random.random((400, 6)) < skill).astype(float)
+    # The strong cheap pair is right where the dear one is, so it complements nothing.
+    scores[:, 1] = scores[:, 0] * (random.random(400) < 0.9)
+    costs = np.broadcast_to([1.0, 0.05, 0.04, 0.04, 0.04, 0.04], (400, 6))
+
+    chosen = candidate_pairs(scores, costs, np.array([0.002, 0.02, 0.3]), 3).tolist()
+
+    assert chosen[:2] == [0, 1]
+
+
 def test_keys_are_numbered_by_first_appearance() -> None:
     assert code_keys([["b", None, "a", "b"], [None] * 4]).tolist() == [[0, -1, 1, 0], [-1] * 4]
