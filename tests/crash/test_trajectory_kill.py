@@ -217,8 +217,11 @@ def check_trajectories(expedition, name, policy):
     return claims
 
 
-def check_run(expedition, name, kind, *before):
-    check(expedition.root, name, ROWS, expedition.referee.served(), *before)
+def check_run(expedition, name, kind, *known):
+    """All promises, after kills at which `known` was settled and served."""
+    served = expedition.referee.served()
+    for before in known:
+        check(expedition.root, name, ROWS, served, *before)
     return check_trajectories(expedition, name, expedition.policies[kind])
 
 
@@ -237,8 +240,7 @@ def test_kills_at_random_moments_lose_nothing_and_repeat_nothing(expedition, ses
 
     expedition.finish(name, kind)
 
-    for before in known:
-        claims = check_run(expedition, name, kind, *before)
+    claims = check_run(expedition, name, kind, *known)
     assert {2, 3} <= {len(asked) for asked in claims.values()}
 
 
@@ -258,4 +260,4 @@ def test_a_kill_at_a_fault_point_loses_nothing_and_repeats_nothing(expedition, f
 
     expedition.finish(name, CASCADE)
 
-    check_run(expedition, name, CASCADE, *before)
+    check_run(expedition, name, CASCADE, before)
