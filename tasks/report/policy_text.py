@@ -103,7 +103,7 @@ def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
         if row["utility"][0] == max(other["utility"][0] for other in same):
             best.add(number)
         name = row["router"]
-        name += f" ({row['decided']})" if row["decided"] != row["router"] else ""
+        name += f": {row['decided']}" if row["decided"] != row["router"] else ""
         shown.append(
             (
                 f"{row['price']:g}" if first else "",
