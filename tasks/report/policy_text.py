@@ -132,9 +132,10 @@ def _held_out(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _figure(figure: Sequence[float]) -> str:
     value, low, high = (100 * part for part in figure)
-    return f"{value:.1f} [{low:.0f}, {high:.0f}]"
+    return f"{value:.1f} ± {(high - low) / 2:.1f}"
 
 
 def _gain(figure: Sequence[float]) -> str:
-    value, low, high = (100 * part for part in figure)
-    return f"{value:+.1f} [{low:+.0f}, {high:+.0f}]"
+    # Nought is nought: no sign where rounding leaves none.
+    value, low, high = (round(100 * part, 1) + 0.0 for part in figure)
+    return f"{value:+.1f} [{low:.1f}, {high:.1f}]"
