@@ -70,12 +70,11 @@ class CallOnce:
     name: str = "predictor"
 
     def act(self, live: Live) -> NDArray[np.int64]:
-        """Call where nothing was called, answer elsewhere."""
+        """Call where nothing was called, answer elsewhere, whatever the answer was worth."""
         worth = live.priors - self.price * self.costs
         if self.fixed is not None:
             worth = worth + 10.0 * (np.arange(len(self.costs)) == self.fixed)
-        answered = np.greater(live.confidence, 0.0)
-        return _unless(answered, worth, live)
+        return _unless(live.called.any(axis=1), worth, live)
 
 
 @dataclass(frozen=True, slots=True)

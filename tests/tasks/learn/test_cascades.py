@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profiles.policies.strategies import Cascade
+from profiles.policies.strategies import CallOnce, Cascade
 from tasks.learn.cascades import THRESHOLDS, best_cascade, play_cascades
 from tasks.learn.fit_policy import guard_along
 from tasks.learn.live import play_strategy
@@ -37,6 +37,18 @@ def test_both_orders_of_two_pairs_may_stop_early_and_asking_both_comes_once() ->
         ((0, 1), 0, 2.0), ((0, 2), 0, 2.0), ((1, 2), 0, 2.0),
     ]  # fmt: skip
     assert len(names) == 3 + 6 * len(THRESHOLDS)
+
+
+def test_a_single_pair_is_called_once_even_where_its_answer_cannot_be_compared() -> None:
+    environment = made_environment(made_answers(n=60, pairs=3), calls=3)
+    recorded = environment.recorded
+    costs = recorded.costs.mean(axis=0)
+    assert (recorded.keys[:, 2] < 0).any()
+
+    played = play_strategy(environment, np.arange(60), CallOnce(costs, 0.01, fixed=2))
+
+    assert (played.calls == 1).all()
+    assert played.cost == pytest.approx(recorded.costs[:, 2])
 
 
 def _played(score: list[float], cost: float) -> Played:
