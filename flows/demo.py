@@ -1,8 +1,9 @@
 """The whole of ATLAS once over, on an embedded pool: no key, no network, some minutes.
 
-Five steps, each of them a command that a user can type: write an example, profile every pair,
-compare routers on held-out questions, price the backlog, route it. Everything is kept, so doing
-it again takes up what is there and repeats nothing.
+Seven steps, each of them a command that a user can type: write an example, profile every pair,
+compare routers on held-out questions, price and route the backlog, draw the report, train a
+multi-step policy and put it to the gate, route a part of the backlog with it. Everything is kept,
+so doing it again takes up what is there and repeats nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flows.console import say, show
-from flows.settings import EvaluateSettings, HomeSettings, ProfileSettings, RouteSettings
+from flows.settings import (
+    EvaluateSettings,
+    HomeSettings,
+    ProfileSettings,
+    PromoteSettings,
+    RouteSettings,
+    TrainSettings,
+)
 
 if TYPE_CHECKING:
     from flows.profiling import ProfileOutcome
@@ -26,6 +34,10 @@ if TYPE_CHECKING:
 
 ROUTERS = ("random", "best-single", "dataset-best", "cluster", "auto", "oracle")
 BUDGET_USD = Decimal(10)
+POLICY_ROWS = 300
+"""Questions of the backlog that the policy routes."""
+PRICE = 0.02
+"""What the policy's money is worth: a call of the dearest pair must earn two points of accuracy."""
 DEMO_CLUSTERS = 8
 """Given, not chosen: what the demo shows should not depend on how K is chosen."""
 
@@ -55,7 +67,7 @@ class DemoFailedError(Exception):
 
 
 def demo(settings: DemoSettings) -> None:
-    """Run the five steps, saying before each what it does and after it how long it took.
+    """Run the seven steps, saying before each what it does and after it how long it took.
 
     Raises:
         DemoFailedError: profiling or routing stopped early; the same command goes on.
@@ -70,7 +82,14 @@ def demo(settings: DemoSettings) -> None:
     _show_evaluation(evaluation, settings)
     report = steps(f"routing {settings.backlog:,} new questions", _route, settings, profile)
     page = steps("drawing the report", _page, settings, report)
-    _show_end(settings, report, page, time.monotonic() - began)
+    reference = steps(
+        "training a multi-step policy on the recorded answers, and putting it to the gate",
+        _train, settings, profile,
+    )  # fmt: skip
+    several = steps(
+        f"routing {POLICY_ROWS} of the questions with it", _route_several, settings, reference
+    )
+    _show_end(settings, (report, several), page, time.monotonic() - began)
 
 
 class _Steps:
@@ -81,10 +100,10 @@ class _Steps:
 
     def __call__(self, what: str, step: Callable[..., T], *arguments: object) -> T:
         self._number += 1
-        say(f"[{self._number}/5] {what}")
+        say(f"[{self._number}/7] {what}")
         began = time.monotonic()
         result = step(*arguments)
-        say(f"[{self._number}/5] done in {time.monotonic() - began:.0f} s")
+        say(f"[{self._number}/7] done in {time.monotonic() - began:.0f} s")
         return result
 
 
@@ -171,13 +190,59 @@ def _page(settings: DemoSettings, report: RouteReport) -> Path:
     return page
 
 
-def _show_end(settings: DemoSettings, report: RouteReport, page: Path, seconds: float) -> None:
+def _train(settings: DemoSettings, profile: ProfileOutcome) -> str:
+    """Train, judge, and return what to route with: the champion, else the challenger."""
+    from flows.promote_policy import promote_policy
+    from flows.verbs.train import run_training_session
+    from tasks.report.policy_text import held_out_document
+
+    assert profile.profile is not None
+    home = settings.home.model_dump()
+    # A small training: seconds, where the defaults take half a minute.
+    trained = run_training_session(
+        TrainSettings(**home, profile=profile.profile.profile_id, epochs=12, folds=2, max_calls=3)
+    )
+    show(held_out_document(trained.card), color=settings.home.color, to_stdout=True)
+    number = str(trained.version.version)
+    promotion = promote_policy(PromoteSettings(**home, price=PRICE), number)
+    if promotion.compared is not None:
+        for reason in promotion.compared.decision.reasons:
+            say(f"gate: {reason}")
+    say(f"gate: {promotion.sentence}")
+    return number
+
+
+def _route_several(settings: DemoSettings, reference: str) -> RouteReport:
+    from flows.verbs.route import run_route
+
+    report = run_route(
+        RouteSettings(
+            **settings.home.model_dump(),
+            backlog=str(settings.folder / "backlog.jsonl"),
+            pool=settings.folder / "pool.yaml",
+            policy=reference,
+            price=PRICE,
+            limit=POLICY_ROWS,
+            max_cost_usd=BUDGET_USD,
+            name="demo-policy",
+        )
+    )
+    if report.status != "complete":
+        raise DemoFailedError(f"Routing ended {report.status}; `atlas demo` takes it up again.")
+    return report
+
+
+def _show_end(
+    settings: DemoSettings, reports: tuple[RouteReport, RouteReport], page: Path, seconds: float
+) -> None:
     from tasks.report.terminal import route_panel
 
-    show(route_panel(report.facts), color=settings.home.color, to_stdout=True)
+    report, several = reports
+    for each in (report, several):
+        show(route_panel(each.facts), color=settings.home.color, to_stdout=True)
     say(f"the demo took {seconds:.0f} s; what to look at now:")
     say(f"  {page}   the report as a page")
     say(f"  {report.answers_path}   the answers as Parquet")
     say("  make ui   the profile and the route in MLflow, side by side")
     say(f"  atlas runs export {report.run_id} --format csv --out answers.csv")
-    say("  atlas runs show demo · atlas profile show · atlas tables")
+    say("  atlas runs show demo · atlas profile show · atlas policy show · atlas tables")

@@ -17,7 +17,7 @@ def demo(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder for the example.")
     ] = Path("demo"),
-    labelled: Annotated[int, typer.Option(help="Labelled questions.", min=60)] = 450,
+    labelled: Annotated[int, typer.Option(help="Labelled questions.", min=60)] = 400,
     backlog: Annotated[int, typer.Option(help="Questions of the backlog.", min=1)] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of every question.", min=0)] = 0,
     root: Root = None,

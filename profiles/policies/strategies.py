@@ -74,7 +74,8 @@ class CallOnce:
         worth = live.priors - self.price * self.costs
         if self.fixed is not None:
             worth = worth + 10.0 * (np.arange(len(self.costs)) == self.fixed)
-        return _unless(live.called.any(axis=1), worth, live)
+        called = np.asarray(live.called.any(axis=1), np.bool_)
+        return _unless(called, worth, live)
 
 
 @dataclass(frozen=True, slots=True)

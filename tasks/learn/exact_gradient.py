@@ -30,12 +30,16 @@ if TYPE_CHECKING:
     from tasks.learn.training import Look
 
 
+_SMALLEST_BATCH = 8
+
+
 @dataclass(frozen=True, slots=True)
 class ExactTraining:
     """Constants of the exact estimator.
 
     Attributes:
-        batch: questions a step.
+        batch: questions a step, fewer where the questions are so few that `least_steps` would not
+            be reached: after 160 steps on 270 questions a policy still calls all it may.
         entropy: weight β of the entropy bonus, falling to 0.
         restart: weight of the mean value over all reachable sets, beside that of the empty set.
     """
@@ -43,6 +47,7 @@ class ExactTraining:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     epochs: int = 24
     batch: int = 64
+    least_steps: int = 400
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     entropy: float = 0.02
@@ -93,7 +98,8 @@ class ExactGradient:
         self._environment = environment
         learn, _ = learning_rows(environment, training.validation, training.seed)
         self._rows = torch.from_numpy(learn)
-        self._batch = min(training.batch, len(learn))
+        enough = len(learn) // -(-training.least_steps // training.epochs)
+        self._batch = min(training.batch, max(_SMALLEST_BATCH, enough), len(learn))
 
     @property
     def iterations(self) -> int:

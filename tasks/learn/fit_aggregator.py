@@ -33,6 +33,9 @@ class AggregatorTraining:
 
     Attributes:
         sets_per_question: random called sets a question and epoch, their size drawn evenly.
+        batch: sets a step, fewer where the questions are so few that `least_steps` is not reached:
+            after 90 steps on 270 questions the confidences were 12 points too low, after 300 of
+            the same draws 3.
         folds: of the out-of-fold observations on training rows.
     """
 
@@ -40,6 +43,7 @@ class AggregatorTraining:
     epochs: int = 30
     sets_per_question: int = 8
     batch: int = 1024
+    least_steps: int = 300
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     folds: int = 5
@@ -66,15 +70,16 @@ def fit_aggregator(
         optimizer = torch.optim.AdamW(
             aggregator.parameters(), training.learning_rate, weight_decay=training.weight_decay
         )
-        per_epoch = -(-len(recorded) * training.sets_per_question // training.batch)
-        steps = training.epochs * per_epoch
+        drawn = len(recorded) * training.sets_per_question
+        batch = max(1, min(training.batch, drawn * training.epochs // training.least_steps))
+        steps = training.epochs * -(-drawn // batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, training.learning_rate, total_steps=steps
         )
         examples = _Examples(recorded, lattice)
         aggregator.train()
         for _ in range(steps):
-            rows = torch.randint(len(recorded), (training.batch,), generator=generator)
+            rows = torch.randint(len(recorded), (batch,), generator=generator)
             loss = _loss(aggregator, examples, rows, _random_sets(lattice, len(rows), generator))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -181,10 +181,23 @@ def test_the_gradient_is_the_mean_of_sampled_ones() -> None:
     assert (leaf.grad[0].abs() > 10 * error).any()
 
 
+def test_few_questions_get_smaller_batches_until_there_are_steps_enough() -> None:
+    environment = small_environment()
+    few = replace(EXACT, epochs=20, batch=64, least_steps=1)
+    one = ExactGradient(environment, few)
+    enough = ExactGradient(environment, replace(few, least_steps=31))
+    smallest = ExactGradient(environment, replace(few, least_steps=10**6))
+
+    assert (len(one._rows), one.iterations) == (16, 20)
+    assert (enough._batch, enough.iterations) == (8, 40)
+    assert (smallest._batch, smallest.iterations) == (8, 40)
+
+
 def test_an_iteration_follows_that_gradient() -> None:
     """One step of plain descent moves the weights by the gradient of the mean value."""
     environment = small_environment()
     training = replace(EXACT, entropy=0.0, restart=0.0, gradient_norm=1e9, batch=99)
+    training = replace(training, least_steps=1)
     training = replace(training, network=replace(training.network, dropout=0.0))
     torch.manual_seed(1)
     network = PolicyNetwork(training.network)
