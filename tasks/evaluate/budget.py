@@ -1,8 +1,8 @@
 """A budget of a multi-step router: what fits it on training questions.
 
 A budget is a mean over questions. The price is the smallest of a fine grid at which a strategy,
-played on training questions that its networks were not trained on, keeps within it; a cascade is
-the most accurate one that does.
+played on the training questions, keeps within it; a cascade is the most accurate one that does.
+What a policy is worth there is judged by networks that were not trained on the question.
 """
 
 from __future__ import annotations
@@ -131,11 +131,17 @@ def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float,
         name: of a strategy, see `Policy.strategy`.
         budget: means over questions.
     """
+    from tasks.learn.live import play_strategy
     from tasks.learn.training import price_grid
 
+    rows = np.arange(len(fitted.recorded))
     loads: list[tuple[float, float]] = []
     for price in price_grid(count=_PRICES).tolist():
-        loads.append((_load(fitted, _held_out(fitted, name, price), budget), price))
+        # The networks that will route: what they spend is no secret of the labels, so training
+        # questions do not flatter it, while networks of other folds would spend differently.
+        strategy = fitted.policy.strategy(name, price)
+        played = play_strategy(fitted.environment, rows, strategy)
+        loads.append((_load(fitted, played, budget), price))
         if loads[-1][0] <= 1:
             break
     load, price = min(loads)

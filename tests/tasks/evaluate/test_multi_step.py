@@ -113,9 +113,8 @@ def test_majority_gives_the_answer_that_two_of_three_agree_on(table, tmp_path):
 def test_a_budget_of_calls_is_kept_on_train_and_about_kept_on_test(table, tmp_path):
     tight = _evaluate(table, tmp_path, "majority", "cascade", "hybrid", max_calls=1.0).as_json()
 
-    assert {"majority": 1.0, "hybrid": 1.0} == {
-        name: tight[name]["test"]["calls"] for name in ("majority", "hybrid")
-    }
+    assert 1.0 == tight["majority"]["test"]["calls"]
+    assert 1.0 <= tight["hybrid"]["test"]["calls"] < 1.1
     assert "within 1 calls a question" in tight["hybrid"]["test"]["resolved"]["why"]
     loose = _evaluate(table, tmp_path, "majority", "cascade", max_calls=2.6).as_json()
     assert (2.0, True) == (
