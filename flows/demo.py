@@ -36,8 +36,8 @@ ROUTERS = ("random", "best-single", "dataset-best", "cluster", "auto", "oracle")
 BUDGET_USD = Decimal(10)
 POLICY_ROWS = 300
 """Questions of the backlog that the policy routes."""
-PRICE = 0.02
-"""What the policy's money is worth: a call of the dearest pair must earn two points of accuracy."""
+PRICE = 0.05
+"""What money is worth to the policy: a call of the dearest pair must earn five points."""
 DEMO_CLUSTERS = 8
 """Given, not chosen: what the demo shows should not depend on how K is chosen."""
 
@@ -194,6 +194,7 @@ def _train(settings: DemoSettings, profile: ProfileOutcome) -> str:
     """Train, judge, and return what to route with: the champion, else the challenger."""
     from flows.promote_policy import promote_policy
     from flows.verbs.train import run_training_session
+    from tasks.registry.versions import CHAMPION
     from tasks.report.policy_text import held_out_document
 
     assert profile.profile is not None
@@ -209,7 +210,7 @@ def _train(settings: DemoSettings, profile: ProfileOutcome) -> str:
         for reason in promotion.compared.decision.reasons:
             say(f"gate: {reason}")
     say(f"gate: {promotion.sentence}")
-    return number
+    return number if promotion.refused else CHAMPION
 
 
 def _route_several(settings: DemoSettings, reference: str) -> RouteReport:

@@ -92,7 +92,13 @@ class Policy:
             "max_calls": self.max_calls,
             "unit": float(self.cost_unit_usd).hex(),
             "points": [
-                [p.price.hex(), p.strategy, list(p.cascade[0]), p.cascade[1], p.cascade[2].hex()]
+                [
+                    p.price.hex(),
+                    p.strategy,
+                    list(p.cascade[0]),
+                    p.cascade[1],
+                    *(float(x).hex() for x in (p.cascade[2], p.score, p.cost, p.calls)),
+                ]
                 for p in self.points
             ],
         }
