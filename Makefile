@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-servers servers servers-stop quick check format bench bench-recorded bench-profiling bench-ppo bench-policies docs screenshots lock ui clean
+.PHONY: help install demo test test-crash test-long test-browser test-servers servers servers-stop quick check format bench bench-recorded bench-profiling bench-ppo bench-policies docs screenshots lock ui clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -30,14 +30,20 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(READY)  ## profile a pool, route a backlog, look at what came out: no keys, some minutes
 	@$(BIN)/atlas demo
 
-test: $(READY)  ## every test but those of test-servers
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not servers"
+test: $(READY)  ## every test but those of test-crash, test-long and test-servers; some minutes
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not crash and not long and not servers"
+
+test-crash: $(READY)  ## real runs killed with SIGKILL at every fault point and at random moments
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m crash tests
+
+test-long: $(READY)  ## whole trainings and thousands of simulations
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "long and not crash" tests
 
 test-browser: $(READY)  ## pages in a headless Chromium; part of `make test` where there is one
 	$(BIN)/python -m pytest -q tests/browser
 
 quick: $(READY)  ## the tests that take seconds
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not slow and not crash and not flow and not servers"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not slow and not crash and not long and not flow and not servers"
 
 test-servers: $(READY)  ## ledger, Prefect and MLflow on a real PostgreSQL, with a real worker
 	@$(BIN)/python -m tests.servers.postgres

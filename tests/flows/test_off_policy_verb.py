@@ -118,7 +118,7 @@ def test_exploring_with_a_policy_is_refused(command, made):
     assert "leave explore out" in err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_simulated_models_the_value_of_a_router_is_what_routing_with_it_came_to(
     tmp_path, monkeypatch, command
 ):

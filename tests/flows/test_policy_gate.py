@@ -127,7 +127,7 @@ def test_a_version_without_a_run_keeps_the_whole_decision_itself(house):
     assert record["decided_at"] == NOW.isoformat()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_mlflow_the_decision_is_a_file_of_the_run_and_the_alias_moves(
     tmp_path, profile, policies, known_questions
 ):

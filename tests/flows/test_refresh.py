@@ -361,7 +361,7 @@ def test_a_refresh_that_trains_says_what_became_of_the_policy(world, monkeypatch
     assert (None, 1) == (kept[0], len([one for one in kept if one]))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_a_refresh_trains_registers_and_judges_a_policy_without_a_hand(world):
     """Everything real: answers that were asked, a training, MLflow's registry, the gate."""

@@ -137,7 +137,7 @@ def test_the_page_shows_every_router_once_and_is_put_between_its_marks(measured,
         assert 1 == rows
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ablations_take_away_what_they_say(place):
     bench, grounds, _ = place
     at = grounds["tatqa"]

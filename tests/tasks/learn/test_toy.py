@@ -61,7 +61,7 @@ def test_no_fixed_sequence_of_calls_comes_near() -> None:
     assert best < 0.97 * toy.optimal_return(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("estimator", ["exact", "ppo"])
 def test_both_estimators_reach_the_optimum(estimator: str) -> None:
     reached = toy.train(estimator, seed=0)

@@ -120,7 +120,7 @@ run_training(begin_training(root, find_profile(root), QUICK), now=datetime.now(U
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.crash
 def test_a_training_killed_by_sigkill_goes_on_to_the_same_weights(root, trained, tmp_path):
     copied = tmp_path / "data"

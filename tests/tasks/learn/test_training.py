@@ -137,7 +137,7 @@ run(small_environment(), settings, checkpoint=file)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.parametrize("name", TRAININGS)
 def test_a_training_killed_by_sigkill_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_the_model_never_sees_the_row_it_predicts():
     assert 0.5 + shift == pytest.approx(fitted[0, 1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "case",
     [
@@ -241,7 +241,7 @@ def test_intervals_hold_the_truth_on_a_thousand_simulated_logs(case):
         assert abs(found.bias) < 0.1 * found.width, found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_switch_dr_holds_the_truth_where_part_of_it_is_left_to_the_model():
     found = {one.estimator: one for one in covered(rare_case(), 1000, draws=200)}
 

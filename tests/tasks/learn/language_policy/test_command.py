@@ -13,7 +13,7 @@ from tasks.learn.language_policy.command import main
 from tests.tasks.learn.language_policy.tiny import PAIRS, save_base, toy_questions
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore"),  # MLflow and its dependencies warn about each other
     pytest.mark.skipif(
         importlib.util.find_spec("trl") is None,

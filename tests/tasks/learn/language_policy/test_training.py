@@ -27,7 +27,7 @@ from tests.tasks.learn.language_policy.tiny import (
 )
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     # Where the trainer is used without `train_language_policy`, which keeps this to itself.
     pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning"),
     pytest.mark.skipif(
