@@ -206,10 +206,11 @@ def _ended(
     )
 
 
-def play_auto(profile: Profile, held: HeldOut, *, price: float) -> Played:
-    """One call a question, to the pair that the profile's router `auto` chooses.
+def play_router(router: str, profile: Profile, held: HeldOut, *, price: float) -> Played:
+    """One call a question, to the pair that one of the profile's one-step routers chooses.
 
     Args:
+        router: its name, see `profiles.routers.registry`.
         profile: what the router knows.
         held: n questions.
         price: of a unit of cost, the mean call of the profile's dearest pair. The utility
@@ -227,7 +228,7 @@ def play_auto(profile: Profile, held: HeldOut, *, price: float) -> Played:
     means = profile.statistics.cost_mean_usd[-1]
     alpha = price / (1.0 + price) if np.isfinite(means).any() else 0.0
     context = RoutingContext(tuple(held.query_ids), tuple(held.texts), alpha=alpha)
-    chosen = build_router(AUTO, profile).decide(held.embeddings, context).pair
+    chosen = build_router(router, profile).decide(held.embeddings, context).pair
     rows = np.arange(len(chosen))
     costs = held.costs_usd[rows, chosen]
     return Played(
@@ -240,7 +241,7 @@ def play_auto(profile: Profile, held: HeldOut, *, price: float) -> Played:
 
 def _play(contender: Contender, price: float) -> Played:
     if contender.policy is None:
-        return play_auto(contender.profile, contender.held, price=price)
+        return play_router(AUTO, contender.profile, contender.held, price=price)
     return play_policy(
         contender.policy,
         contender.profile,

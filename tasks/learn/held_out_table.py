@@ -17,7 +17,7 @@ import numpy as np
 from profiles.policies.guide import policy_guide
 from profiles.policies.policy import CASCADE, POLICY, PREDICTOR, SINGLE
 from profiles.policies.step_down import step_down
-from tasks.learn.held_out_play import HYBRID, play_guide
+from tasks.learn.held_out_play import HYBRID, play_guide, play_router
 from tasks.learn.rollout import Played
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _play_all(
     for price in prices:
         for name in ROUTERS:
             if name == CLUSTER:
-                played[price, name] = _play_cluster(profile, held, price)
+                played[price, name] = play_router(CLUSTER, profile, held, price=price)
                 continue
             guide = step_down(policy_guide(policy, profile, name, price), policy, profile)
             # What is expected of a question depends on neither strategy nor price.
@@ -159,29 +159,6 @@ def _play_all(
 
 def _said(prospect: Prospect) -> Foresee:
     return lambda _texts, _embeddings: prospect
-
-
-def _play_cluster(profile: Profile, held: HeldOut, price: float) -> Played:
-    """One call a question, to the pair that the router `cluster` chooses.
-
-    score − price × cost is (1 − alpha) · score − alpha · cost up to its scale, with
-    alpha = price / (1 + price); where no cost is known, alpha is 0.
-    """
-    from profiles.routers.base import RoutingContext
-    from profiles.routers.registry import build_router
-
-    means = profile.statistics.cost_mean_usd[-1]
-    alpha = price / (1.0 + price) if np.isfinite(means).any() else 0.0
-    context = RoutingContext(tuple(held.query_ids), tuple(held.texts), alpha=alpha)
-    chosen = build_router(CLUSTER, profile).decide(held.embeddings, context).pair
-    rows = np.arange(len(chosen))
-    costs = held.costs_usd[rows, chosen]
-    return Played(
-        score=held.scores[rows, chosen].copy(),
-        cost=np.where(np.isfinite(costs), costs, means[chosen]),
-        calls=np.ones(len(chosen)),
-        leader=np.where(held.keys[rows, chosen] >= 0, chosen, -1),
-    )
 
 
 def _utility(played: Played, policy: Policy, price: float) -> NDArray[np.float64]:

@@ -14,11 +14,12 @@ from profiles.policies.price_choice import PriceError
 from tasks.learn.environment import Environment, observe
 from tasks.learn.gate import GateSettings
 from tasks.learn.held_out_play import (
+    AUTO,
     Contender,
     compare_held_out,
-    play_auto,
     play_guide,
     play_policy,
+    play_router,
 )
 from tasks.learn.learning_set import HeldOut
 from tasks.learn.live import play_strategy
@@ -140,15 +141,17 @@ def test_off_the_training_distribution_a_policy_plays_its_cascade(policy, profil
 
 
 def test_auto_calls_once_and_saves_money_where_money_is_dear(profile, held):
-    free = play_auto(profile, held, price=0.0)
-    thrifty = play_auto(profile, held, price=20.0)
+    free = play_router(AUTO, profile, held, price=0.0)
+    thrifty = play_router(AUTO, profile, held, price=20.0)
 
     assert (free.calls == 1).all()
     assert thrifty.cost.mean() < free.cost.mean()
 
 
 def test_auto_leaves_a_question_open_whose_pair_was_not_recorded(profile, held):
-    found = play_auto(profile, held._replace(scores=np.full(held.scores.shape, np.nan)), price=0.1)
+    found = play_router(
+        AUTO, profile, held._replace(scores=np.full(held.scores.shape, np.nan)), price=0.1
+    )
 
     assert np.isnan(found.score).all()
 
