@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("hybrid", "policy", "cascade")
 """What `--router` may name beside a policy: its guarded choice, its networks, its cascade."""
-LOCAL = "policies"
-"""Folder of the warehouse that holds policies by their id."""
 _POLICY_ID = re.compile(r"policy-[0-9a-f]{16}")
 
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
@@ -264,15 +262,14 @@ def _complete(job: RouteJob, ledger: Ledger, run: RunRecord) -> bool:
 def _find(job: RouteJob, reference: str) -> tuple[Policy, str | None]:
     """The policy of a reference, and its registered name where the reference has a version."""
     from profiles.policies.policy_file import read_policy
+    from tasks.registry.registry import PolicyRegistry, policy_folder
 
     if _is_folder(reference):
         return read_policy(Path(reference)), None
     by_id = _POLICY_ID.fullmatch(reference) is not None
-    local = job.root / LOCAL / reference
+    local = policy_folder(job.root, reference)
     if by_id and local.is_dir():
         return read_policy(local), None
-    from tasks.registry.registry import PolicyRegistry
-
     registry = PolicyRegistry(job.mlflow_uri, job.artifacts)
     version = registry.resolve(reference)
     policy = registry.fetch(version, job.root)
