@@ -150,7 +150,7 @@ class _Conversation:
             )
         try:
             arguments: Any = json.loads(call.arguments or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return _not_run("bad_arguments", f"The arguments are not valid JSON: {error}.")
         if not isinstance(arguments, dict):
             return _not_run("bad_arguments", "The arguments must be a JSON object.")

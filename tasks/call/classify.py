@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.call.errors import CallError, FatalError, Fate, RetryableError, RowError
+from tasks.call.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -199,7 +200,7 @@ def quote(text: str, secrets: tuple[str, ...] = ()) -> str:
             text = text.replace(secret, "[removed]")
     # Cut generously before the costly search, exactly after it: a key must not survive in halves.
     cleaned = _SECRETS.sub("[removed]", text[: MAX_QUOTED * 8])
-    line = " ".join(cleaned.split())
+    line = " ".join(storable(cleaned).split())
     if not line:
         return "(nothing)"
     return line if len(line) <= MAX_QUOTED else line[: MAX_QUOTED - 1] + "…"

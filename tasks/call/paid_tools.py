@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tasks.call.attempts import tool_row
 from tasks.call.request_key import request_id
 from tasks.call.stored import pack_value, unpack_value
+from tasks.call.text import storable
 from tasks.tools.base import ToolResult
 from warehouse.ledger import Claim, Settlement
 from warehouse.money import to_nano
@@ -139,6 +140,8 @@ async def _timed(
     clock = owner.cashier.clock
     started, began = clock.now(), clock.monotonic()
     result = await tool.run(arguments)
+    if not result.output.isascii():
+        result = replace(result, output=storable(result.output))
     if result.cost_usd is None and tool.price_per_call_usd is not None:
         result = _priced(result, tool.price_per_call_usd)
     owner.attempts.append(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tasks.call.base import ChatResponse, ToolCall, Usage
 from tasks.call.classify import error_of, quote, refusal
 from tasks.call.errors import Fate, RetryableError, RowError
+from tasks.call.text import storable_document
 
 if TYPE_CHECKING:
     from tasks.call.base import ChatRequest, Message
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = "max_tokens"
 """What most servers call the limit; OpenAI's reasoning models call it `max_completion_tokens`."""
+MOST_TOKENS = 10**9
+"""A count beyond this is not believed: no model reads or writes so much in one call, and its price
+would be more than the ledger's integers can hold."""
 
 
 def request_body(
@@ -136,7 +140,7 @@ def _document(body: bytes | Mapping[str, Any], asked: Asked, status: int) -> Map
     if not isinstance(body, bytes):
         return body
     try:
-        document = json.loads(body)
+        document = storable_document(json.loads(body), body)
     except (ValueError, RecursionError) as error:
         if _is_cut(body, error):
             raise truncated(asked, status) from None
@@ -253,4 +257,4 @@ def _count(holder: object, name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # The comparison also refuses NaN and infinity.
-    return int(value) if 0 <= value < 2**62 else None
+    return int(value) if 0 <= value <= MOST_TOKENS else None

@@ -122,9 +122,10 @@ async def test_a_model_that_never_stops_calling_must_answer_in_the_end():
     [
         (ToolCall("c", "calculator", "{not json"), "not valid JSON"),
         (ToolCall("c", "calculator", "[1]"), "must be a JSON object"),
+        (ToolCall("c", "calculator", "[" * 200_000), "not valid JSON"),
         (ToolCall("c", "telephone", "{}"), "no function 'telephone'"),
     ],
-    ids=["broken-json", "no-object", "unknown-function"],
+    ids=["broken-json", "no-object", "too-deep", "unknown-function"],
 )
 async def test_a_call_that_cannot_be_run_is_told_to_the_model(asked, said):
     calls = FakeCalls(says("", asked), says("Answer: 42"))

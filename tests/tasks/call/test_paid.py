@@ -310,6 +310,13 @@ async def test_a_priced_tool_is_paid_once_and_replayed(tmp_path):
     assert [Decimal("0.005")] == [row["cost_usd"] for row in calls.attempts]
 
 
+async def test_a_tools_output_can_be_stored_whatever_it_is(tmp_path):
+    calls = Desk(tmp_path, Client()).calls()
+    result = await calls.tool(PricedTool(), "web", {"query": "half \ud83d"}, "c1")
+
+    assert "snippets for half \ufffd" == result.output == calls.attempts[0]["output_text"]
+
+
 def test_the_token_estimate_is_never_below_one_token_a_byte():
     text = "naïve 漢字 " * 50
     asked = ChatRequest("m", (Message("user", text),), 10, CallOrigin("q", "a", "none"))

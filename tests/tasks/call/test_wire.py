@@ -27,6 +27,8 @@ ORIGIN = CallOrigin("", "small-7b", "none")
 REQUEST = ChatRequest("small-7b", (Message("user", "2+2?"),), 64, ORIGIN)
 
 texts = st.text(st.characters(exclude_categories=()), max_size=30)
+whole_texts = st.text(max_size=30)
+"""Without halves of surrogate pairs, which an answer may bring but not keep."""
 names = st.text(min_size=1, max_size=10)
 calls = st.lists(st.builds(ToolCall, names, names, texts), max_size=3).map(tuple)
 schemas = st.dictionaries(texts, st.integers() | texts | st.booleans(), max_size=3)
@@ -53,12 +55,12 @@ usages = st.builds(Usage, counts, counts, counts, counts).filter(
 )
 responses = st.builds(
     ChatResponse,
-    text=texts.filter(str.strip),
+    text=whole_texts.filter(str.strip),
     usage=usages | st.just(Usage(None, None)),
-    tool_calls=calls,
+    tool_calls=st.lists(st.builds(ToolCall, names, names, whole_texts), max_size=3).map(tuple),
     finish_reason=st.sampled_from(["stop", "length", "tool_calls"]),
     response_model=names,
-    response_id=texts,
+    response_id=whole_texts,
     http_status=st.just(200),
 )
 
@@ -162,6 +164,40 @@ def test_an_answer_of_no_use_is_charged_and_ends_the_row(choices: Any, error_typ
     assert Usage(7, 1) == error.usage
 
 
+@pytest.mark.parametrize("spelled", [b"\\ud83d", b"\\uDE00", b"\xed\xa0\xbd"])
+def test_half_of_a_surrogate_pair_becomes_a_character_that_can_be_stored(spelled: bytes) -> None:
+    body = json.dumps(
+        {
+            "id": "HALF",
+            "model": "HALF",
+            "choices": [
+                {
+                    "message": {
+                        "content": "cut \U0001f600 HALF",
+                        "tool_calls": [
+                            {"id": "HALF", "function": {"name": "f", "arguments": "HALF"}}
+                        ],
+                    }
+                }
+            ],
+        }
+    ).encode()
+
+    response = parse_completion(body.replace(b"HALF", spelled), ASKED)
+
+    half = "\ufffd"
+    assert f"cut \U0001f600 {half}" == response.text
+    assert (half, half) == (response.response_id, response.response_model)
+    assert (ToolCall(half, "f", half),) == response.tool_calls
+
+
+def test_half_of_a_surrogate_pair_in_an_error_can_be_stored() -> None:
+    body = b'{"error": {"message": "cut \\ud83d here"}}'
+
+    with pytest.raises(CallError, match="cut \ufffd here"):
+        parse_completion(body, ASKED)
+
+
 def test_an_answer_cut_by_the_limit_says_what_to_raise() -> None:
     error = failure(completion(choices=[choice("", "length")]))
 
@@ -216,6 +252,7 @@ def test_an_error_under_status_200_is_read_by_its_own_code() -> None:
         pytest.param("many", Usage(None, None), id="text"),
         pytest.param({"prompt_tokens": -1, "completion_tokens": True}, Usage(None, None), id="bad"),
         pytest.param({"prompt_tokens": float("nan")}, Usage(None, None), id="nan"),
+        pytest.param({"prompt_tokens": 10**18}, Usage(None, None), id="absurd"),
         pytest.param({"prompt_tokens": 5.0}, Usage(5, None), id="half-known"),
         pytest.param(
             {
