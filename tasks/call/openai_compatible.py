@@ -17,7 +17,7 @@ from yarl import URL
 
 from tasks.call.classify import Asked, quote, refusal, retry_after
 from tasks.call.clock import SystemClock
-from tasks.call.errors import FatalError, Fate, RetryableError
+from tasks.call.errors import FatalError, Fate, RetryableError, RowError
 from tasks.call.wire import MAX_TOKENS, parse_completion, request_body, truncated
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ JUDGE_PARAMETER = "judge"
 RESERVED_PARAMETERS = frozenset({"model", "messages", "stream", "n", "tools"})
 """Body fields that a pool file may not set: ATLAS would no longer know what it asked for."""
 _MAX_ERROR_BYTES = 65_536
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of an answer, unpacked: no model writes so much, and an endless one would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class OpenAICompatibleClient:
                 status = response.status
                 if not 200 <= status < 300:
                     await self._refuse(response, target.asked)
-                content = await response.read()
+                content = await _whole(response, target.asked)
                 content_type = response.headers.get("Content-Type", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _lost(error, target.asked, request, began=body.began, status=status) from error
@@ -200,6 +202,32 @@ class OpenAICompatibleClient:
             body = b""
         wait_s = retry_after(response.headers, self._clock.now())
         raise refusal(response.status, body, asked, retry_after_s=wait_s)
+
+
+async def _whole(response: aiohttp.ClientResponse, asked: Asked) -> bytes:
+    """The body of an answer, as long as it is one that a model can have written."""
+    if response.content_length is not None and "Content-Encoding" not in response.headers:
+        if response.content_length <= MAX_ANSWER_BYTES:
+            return await response.read()
+        raise _too_large(response, asked)
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > MAX_ANSWER_BYTES:
+            raise _too_large(response, asked)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(response: aiohttp.ClientResponse, asked: Asked) -> RowError:
+    # Asking again would only bring as much again.
+    return RowError(
+        f"model {asked.model_key!r}: {asked.url} sent more than {MAX_ANSWER_BYTES:,} bytes, which "
+        "no answer needs; the rest was not read, and it may have been charged",
+        error_type="answer_too_large",
+        fate=Fate.ANSWERED,
+        http_status=response.status,
+    )
 
 
 def _target(spec: ModelSpec, env: Mapping[str, str]) -> _Target:

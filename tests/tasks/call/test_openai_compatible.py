@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from profiles.pool import Limits, ModelSpec, Prices
+from tasks.call import openai_compatible
 from tasks.call.base import CallOrigin, ChatRequest, ChatResponse, Message, ToolCall, Usage
 from tasks.call.errors import CallError, FatalError, Fate
 from tasks.call.openai_compatible import OpenAICompatibleClient
@@ -206,6 +208,29 @@ async def test_a_body_that_stops_half_way_is_a_timeout_too() -> None:
         error = await failure(client, dataclasses.replace(REQUEST, timeout_s=0.15))
 
     assert (error.error_type, error.fate, error.http_status) == ("timeout", Fate.UNKNOWN, 200)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("announced", [False, True], ids=["endless", "announced"])
+async def test_an_answer_without_end_is_not_read_on_and_counts_as_charged(
+    monkeypatch: pytest.MonkeyPatch, *, packed: bool, announced: bool
+) -> None:
+    monkeypatch.setattr(openai_compatible, "MAX_ANSWER_BYTES", 100_000)
+    page = b" " * 1_000_000
+    body = gzip.compress(page) if packed else page
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n".encode()
+        if announced
+        else (b"HTTP/1.1 200 OK\r\n")
+    )
+    if packed:
+        head += b"Content-Encoding: gzip\r\n"
+    async with saying(head + b"\r\n" + body) as url, client_of(url) as client:
+        error = await failure(client)
+
+    assert ("row", "answer_too_large") == (error.error_class, error.error_type)
+    assert Fate.ANSWERED is error.fate
+    assert error.usage is None
 
 
 async def test_a_refused_connection_and_an_unknown_host_have_sent_nothing() -> None:
