@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tasks.batch.trajectory_source import TrajectorySource
     from tasks.read import Staged
     from tasks.route import RouteJob
-    from warehouse.ledger import Ledger, RunRecord
+    from warehouse.ledger import LedgerReader, RunRecord
 
 STRATEGIES = ("hybrid", "policy", "cascade")
 """What `--router` may name beside a policy: its guarded choice, its networks, its cascade."""
@@ -251,7 +251,7 @@ def _begun(
     return None
 
 
-def _complete(job: RouteJob, ledger: Ledger, run: RunRecord) -> bool:
+def _complete(job: RouteJob, ledger: LedgerReader, run: RunRecord) -> bool:
     """Whether the same command would find nothing to do."""
     if run.state != "complete":
         return False

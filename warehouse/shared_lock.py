@@ -21,7 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from warehouse.errors import LedgerBusyError, WarehouseError
 from warehouse.ledger.address import LedgerAddress
-from warehouse.ledger.engine import connect, explain
+from warehouse.ledger.engine import connect
+from warehouse.ledger.troubles import explain
 
 LOOK_EVERY_S = 5.0
 """How often the connection that holds the lock is tried."""

@@ -13,7 +13,14 @@ import typer
 from flows.console import say
 from flows.failures import CommandError, UsageError
 from flows.verbs.options import Config, Root, home
-from flows.verbs.run_lookup import Name, counted, find_run, read_ledger, shown_state
+from flows.verbs.run_lookup import (
+    Name,
+    change_ledger,
+    counted,
+    find_run,
+    read_ledger,
+    shown_state,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -41,7 +48,7 @@ def retry(
     settings = home(root, config)
     changed = {} if max_cost is None else {"max_cost_usd": budget_of(max_cost)}
     types = {part.strip() for part in (error or "").split(",") if part.strip()}
-    with closing(read_ledger(settings, read_only=False)) as ledger:
+    with closing(change_ledger(settings)) as ledger:
         run = find_run(ledger, name)
         failed = _failed(settings, ledger, run, types)
         if not failed:
@@ -110,7 +117,7 @@ def cancel(name: Name, root: Root = None, config: Config = None) -> None:
     from warehouse.run_lock import holder
 
     settings = home(root, config)
-    with closing(read_ledger(settings, read_only=False)) as ledger:
+    with closing(change_ledger(settings)) as ledger:
         run = find_run(ledger, name)
         if owner := holder(settings.root, name):
             _interrupt(name, owner)

@@ -10,25 +10,35 @@ from flows.failures import CommandError
 
 if TYPE_CHECKING:
     from flows.settings import HomeSettings
-    from warehouse.ledger import ChunkCounts, Ledger, RunRecord
+    from warehouse.ledger import ChunkCounts, Ledger, LedgerReader, RunRecord
 
 Name = Annotated[str, typer.Argument(help="Name of the run, as `atlas runs list` shows it.")]
 
 
-def read_ledger(settings: HomeSettings, *, read_only: bool = True) -> Ledger:
-    """The ledger that is there; one is never made by looking.
+def read_ledger(settings: HomeSettings) -> LedgerReader:
+    """The ledger that is there, to look at.
 
     Raises:
         WarehouseError: there is none, or it cannot be used.
     """
     from warehouse.ledger import open_ledger
 
-    if not read_only:
-        open_ledger(settings.root, read_only=True).close()
-    return open_ledger(settings.root, read_only=read_only)
+    return open_ledger(settings.root, read_only=True)
 
 
-def find_run(ledger: Ledger, name: str) -> RunRecord:
+def change_ledger(settings: HomeSettings) -> Ledger:
+    """The ledger that is there, to write to; one is never made by looking for it.
+
+    Raises:
+        WarehouseError: there is none, or it cannot be used.
+    """
+    from warehouse.ledger import open_ledger
+
+    read_ledger(settings).close()
+    return open_ledger(settings.root)
+
+
+def find_run(ledger: LedgerReader, name: str) -> RunRecord:
     """The run of that name.
 
     Raises:
@@ -54,7 +64,7 @@ def shown_state(settings: HomeSettings, run: RunRecord) -> str:
     return run.state
 
 
-def counted(ledger: Ledger, run: RunRecord) -> ChunkCounts:
+def counted(ledger: LedgerReader, run: RunRecord) -> ChunkCounts:
     """Questions of a run by how they ended, as far as it is committed."""
     from warehouse.ledger import ChunkCounts
 

@@ -19,7 +19,7 @@ from flows.verbs.run_lookup import Name, counted, find_run, read_ledger, shown_s
 if TYPE_CHECKING:
     from flows.settings import HomeSettings
     from tasks.report.facts import Steps
-    from warehouse.ledger import Ledger, RunRecord
+    from warehouse.ledger import LedgerReader, RunRecord
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -57,7 +57,7 @@ def list_(root: Root = None, config: Config = None, json: AsJson = False) -> Non
     )
 
 
-def _listed(settings: HomeSettings, ledger: Ledger, run: RunRecord) -> dict[str, Any]:
+def _listed(settings: HomeSettings, ledger: LedgerReader, run: RunRecord) -> dict[str, Any]:
     counts = counted(ledger, run)
     return {
         "run_id": run.run_id,
@@ -102,7 +102,7 @@ def show(
             data(f"{key}: {_plain(value)}")
 
 
-def _shown(settings: HomeSettings, ledger: Ledger, run: RunRecord) -> dict[str, Any]:
+def _shown(settings: HomeSettings, ledger: LedgerReader, run: RunRecord) -> dict[str, Any]:
     from flows.run_places import dead_letters
     from tasks.report.run_steps import steps_of
 
@@ -160,7 +160,7 @@ def _steps(steps: Steps) -> dict[str, Any]:
     }
 
 
-def _show_doubts(ledger: Ledger, run: RunRecord, *, json: bool) -> None:
+def _show_doubts(ledger: LedgerReader, run: RunRecord, *, json: bool) -> None:
     """Requests that were ever in doubt, with the charge kept for each and the one settled since."""
     rows = [
         {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from profiles.profile import Profile
-    from warehouse.ledger import Ledger
+    from warehouse.ledger import LedgerReader
 
 RECENT = 2_000
 """Distinct queries looked at; more of them would say the same and have to be embedded."""
@@ -75,7 +75,7 @@ class QueryDrift(NamedTuple):
 
 
 def recent_queries(
-    root: Path, ledger: Ledger, *, most: int = RECENT, unlabelled: bool = False
+    root: Path, ledger: LedgerReader, *, most: int = RECENT, unlabelled: bool = False
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Distinct queries of past backlogs, newest backlogs first, and the runs they came from.
 
@@ -128,7 +128,7 @@ def recent_queries(
 
 def query_drift(
     root: Path,
-    ledger: Ledger,
+    ledger: LedgerReader,
     profile: Profile,
     embed: Callable[[Sequence[str]], NDArray[np.float32]],
     *,

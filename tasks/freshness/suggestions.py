@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from profiles.profile import Profile
-    from warehouse.ledger import Ledger
+    from warehouse.ledger import LedgerReader
 
 DATASET = "suggested"
 MOST = 20_000
@@ -34,7 +34,7 @@ class SuggestionError(Exception):
 
 def suggested_rows(
     root: Path,
-    ledger: Ledger,
+    ledger: LedgerReader,
     profile: Profile,
     embed: Callable[[Sequence[str]], NDArray[np.float32]],
     *,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from profiles.pool import Pair
-    from warehouse.ledger import Ledger, RunRecord
+    from warehouse.ledger import LedgerReader, RunRecord
 
     Matrix = NDArray[np.float64]
 
@@ -142,7 +142,7 @@ def read_log(runs: Runs, pairs: Sequence[Pair], learnt: Collection[str] = ()) ->
     return log
 
 
-def _joined(runs: Runs, ledger: Ledger) -> pl.DataFrame:
+def _joined(runs: Runs, ledger: LedgerReader) -> pl.DataFrame:
     """Committed rows with a reference, and their first decisions."""
     import polars as pl
 

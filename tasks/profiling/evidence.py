@@ -36,7 +36,7 @@ from tasks.profiling.cells import Cell, PlannedCell
 if TYPE_CHECKING:
     from profiles.pool import Pool
     from tasks.query import Query
-    from warehouse.ledger import Ledger
+    from warehouse.ledger import LedgerReader
 
 _COLUMNS = (
     "run_id", "query_id", "pair_id", "model", "tool", "score", "grade_status", "unscored_reason",
@@ -53,7 +53,7 @@ GIVEN_UP = 3
 
 def evidence(
     root: Path,
-    ledger: Ledger,
+    ledger: LedgerReader,
     *,
     queries: Sequence[Query],
     pool: Pool,
@@ -182,7 +182,7 @@ def _wanted_queries(queries: Sequence[Query], versions: PoolVersions) -> pl.Data
     )
 
 
-def _wanted_pairs(pool: Pool, versions: PoolVersions, ledger: Ledger) -> pl.DataFrame:
+def _wanted_pairs(pool: Pool, versions: PoolVersions, ledger: LedgerReader) -> pl.DataFrame:
     stale: dict[str, tuple[datetime, str]] = {}
     for said in ledger.invalidations():
         if said.pair_id not in stale or said.before > stale[said.pair_id][0]:
@@ -216,7 +216,7 @@ def _wanted_pairs(pool: Pool, versions: PoolVersions, ledger: Ledger) -> pl.Data
     )  # fmt: skip
 
 
-def _earlier_runs(pool: Pool, ledger: Ledger) -> pl.DataFrame:
+def _earlier_runs(pool: Pool, ledger: LedgerReader) -> pl.DataFrame:
     """Runs of ATLAS 0.1: whether their pairs, prompts included, were what they are today."""
     prints = {pair.pair_id: pair_fingerprint(pool, pair) for pair in pool.pairs}
     rows: list[dict[str, Any]] = []
@@ -273,7 +273,7 @@ def cells_to_run(
 
 
 def kept_answers(
-    root: Path, ledger: Ledger, cells: Sequence[PlannedCell]
+    root: Path, ledger: LedgerReader, cells: Sequence[PlannedCell]
 ) -> dict[Cell, dict[str, Any]]:
     """The outcome rows whose answers are to be graded again, by cell.
 

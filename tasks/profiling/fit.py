@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from profiles.profile import Profile
     from tasks.embedder import CachedEmbedder
     from tasks.profiling.planning import PlannedProfile
-    from warehouse.ledger import Ledger
+    from warehouse.ledger import Ledger, LedgerReader
 
 
 def fit_profile(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbedder) -> Profile:
@@ -56,7 +56,7 @@ def fit_profile(planned: PlannedProfile, ledger: Ledger, embedder: CachedEmbedde
     )
 
 
-def usable_outcomes(planned: PlannedProfile, ledger: Ledger) -> pl.DataFrame:
+def usable_outcomes(planned: PlannedProfile, ledger: LedgerReader) -> pl.DataFrame:
     """Outcomes of what the pool is today, at today's prices; scores by today's graders alone.
 
     Failed calls are among them where nothing better is known: they say nothing about accuracy and

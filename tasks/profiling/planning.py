@@ -20,7 +20,7 @@ from tasks.profiling.cell_versions import PoolVersions
 from tasks.profiling.cells import Cell, PlannedCell, Reason, SavedPlan, load_plan
 from tasks.profiling.evidence import cells_to_run, evidence, given_up
 from tasks.read import LabelledSet, read_labelled
-from warehouse.ledger import Ledger, RunRecord, open_ledger
+from warehouse.ledger import LedgerReader, RunRecord, open_ledger
 
 if TYPE_CHECKING:
     import polars as pl
@@ -190,7 +190,7 @@ def plan_path(root: Path, run_id: str) -> Path:
     return root / "staging" / run_id / "cells.json"
 
 
-def outcomes_of(planned: PlannedProfile, ledger: Ledger) -> pl.DataFrame:
+def outcomes_of(planned: PlannedProfile, ledger: LedgerReader) -> pl.DataFrame:
     """What is known now of the planned queries and pairs, see `tasks.profiling.evidence`.
 
     Raises:
@@ -222,7 +222,7 @@ def _allow(planned: PlannedProfile) -> None:
 
 def _evidence(
     job: ProfileJob,
-    ledger: Ledger,
+    ledger: LedgerReader,
     queries: Sequence[Query],
     pool: Pool,
     versions: PoolVersions,

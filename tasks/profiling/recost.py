@@ -22,7 +22,7 @@ from tasks.profiling.cell_versions import NOT_ASKED
 
 if TYPE_CHECKING:
     from profiles.pool import Pool
-    from warehouse.ledger import Ledger
+    from warehouse.ledger import LedgerReader
 
 Key = tuple[str, str, str]
 """(run_id, query_id, pair_id) of an answer."""
@@ -36,7 +36,7 @@ _ALWAYS_PRICED = ("calculator", "python")
 
 
 def at_todays_prices(
-    outcomes: pl.DataFrame, root: Path, ledger: Ledger, pool: Pool
+    outcomes: pl.DataFrame, root: Path, ledger: LedgerReader, pool: Pool
 ) -> pl.DataFrame:
     """The outcomes with `cost_usd` in the pool's prices.
 
@@ -81,7 +81,9 @@ def _moved() -> pl.Expr:
     return priceable & ((stamped & ~same) | (~stamped & unknown))
 
 
-def _calls(moved: pl.DataFrame, root: Path, ledger: Ledger) -> dict[Key, list[dict[str, Any]]]:
+def _calls(
+    moved: pl.DataFrame, root: Path, ledger: LedgerReader
+) -> dict[Key, list[dict[str, Any]]]:
     from warehouse.query import scan
 
     wanted = moved.select("run_id", "query_id", "pair_id").unique()

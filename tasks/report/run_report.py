@@ -35,7 +35,7 @@ from tasks.report.run_steps import steps_of
 if TYPE_CHECKING:
     from profiles.profile import Profile
     from tasks.report.comparison import Interval
-    from warehouse.ledger import Ledger, RunRecord
+    from warehouse.ledger import LedgerReader, RunRecord
 
 
 def report_run(
@@ -77,7 +77,7 @@ def report_run(
         ledger.close()
 
 
-def _routed(ledger: Ledger, run_id: str) -> RunRecord:
+def _routed(ledger: LedgerReader, run_id: str) -> RunRecord:
     from warehouse.errors import WarehouseError
 
     run = ledger.run(run_id)
@@ -123,7 +123,7 @@ def _compared(
 
 
 def _gather(
-    root: Path, ledger: Ledger, run: RunRecord, rows: RunRows, profile: Profile | None
+    root: Path, ledger: LedgerReader, run: RunRecord, rows: RunRows, profile: Profile | None
 ) -> RunReportData:
     """Everything but comparisons and notes."""
     counts = rows.counts()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tasks.report.facts import SpendPoint
-    from warehouse.ledger import Ledger
+    from warehouse.ledger import LedgerReader
 
 CHART_POINTS = 200
 """Points of the chart of money over time."""
@@ -90,7 +90,7 @@ class Calls(NamedTuple):
     work_s: float
 
 
-def read_rows(root: Path, ledger: Ledger, run_id: str) -> RunRows:
+def read_rows(root: Path, ledger: LedgerReader, run_id: str) -> RunRows:
     """The committed rows of a run.
 
     Raises:

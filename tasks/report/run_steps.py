@@ -10,10 +10,10 @@ from tasks.report.facts import CallShare, Steps
 if TYPE_CHECKING:
     import polars as pl
 
-    from warehouse.ledger import Ledger
+    from warehouse.ledger import LedgerReader
 
 
-def steps_of(root: Path, ledger: Ledger, run_id: str) -> Steps | None:
+def steps_of(root: Path, ledger: LedgerReader, run_id: str) -> Steps | None:
     """What the finished rows of a run took; None for one-step runs, and before the first row.
 
     Raises:

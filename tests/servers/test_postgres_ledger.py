@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,14 +18,18 @@ import tests.warehouse.test_ledger as promises
 import tests.warehouse.test_migrations as migrations
 import warehouse.shared_lock
 from warehouse.errors import LedgerBusyError, WarehouseError
-from warehouse.ledger import open_ledger
+from warehouse.ledger import keep_ledger_beside, open_ledger
 from warehouse.ledger.address import LEDGER_URL_VARIABLE, ledger_address
 from warehouse.ledger.engine import connect
 from warehouse.run_lock import holder, is_live, run_lock
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("on_postgres")]
 
-ONLY_FILES = {"test_a_file_that_is_no_ledger_is_named"}
+ONLY_FILES = {
+    "test_a_file_that_is_no_ledger_is_named",
+    "test_looking_changes_nothing",
+    "test_who_only_looks_needs_no_sqlalchemy",
+}
 REPOSITORY = Path(__file__).parents[2]
 HOLD = """
 import sys
@@ -196,3 +201,14 @@ def test_times_and_money_come_back_exactly(ledger):
     run = ledger.run("r1")
 
     assert (moment, 5_000_000_000) == (run.ended_at, run.rows)
+
+
+@pytest.mark.parametrize("read", promises.READS.values(), ids=promises.READS)
+def test_a_server_tells_what_a_file_tells(tmp_path, read):
+    keep_ledger_beside(tmp_path / "beside")
+    with closing(promises.filled(tmp_path)) as server:
+        told = read(server)
+    with closing(promises.filled(tmp_path / "beside")) as file:
+        expected = read(file)
+
+    assert expected == told

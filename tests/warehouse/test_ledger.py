@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from warehouse.commits import CommitRecord
 from warehouse.errors import LedgerBusyError, LedgerVersionError, WarehouseError
 from warehouse.ledger import (
     ChunkCounts,
     Claim,
     Doubt,
     Failure,
+    LedgerReader,
     LedgerWriter,
     Refusal,
     RunRecord,
@@ -368,3 +375,94 @@ def test_an_address_that_cannot_be_meant_is_refused_without_repeating_it(
         open_ledger(tmp_path)
 
     assert "hunter2" not in str(caught.value)
+
+
+def filled(root):
+    """A ledger with a row of every kind."""
+    ledger = open_ledger(root)
+    ledger.create_run(run_record(), ["000000", "000001"])
+    ledger.apply([claim("q1"), Doubt("q1", "reset by \0 peer", "{}", NOW), claim("q2")])
+    ledger.apply([claim("q3"), Settlement("q3", None, '{"answer": "été"}', NOW)])
+    ledger.reopen("r1", {"query-1": "000000"})
+    ledger.commit_chunk(
+        "r1", "000001", records=[commit_record()], counts=ChunkCounts(2, 1), complete=True
+    )
+    ledger.invalidate("m@@t", before=NOW, reason="the provider changed it")
+    return ledger
+
+
+def commit_record():
+    return CommitRecord(
+        "c" * 64, "answers", "r1", "000001", "answers/run_id=r1/chunk-000001.parquet", 3, 100,
+        "d" * 64, 4, "e" * 64, "0.1.0", NOW,
+    )  # fmt: skip
+
+
+READS = {
+    "run": lambda ledger: ledger.run("r1"),
+    "runs": lambda ledger: ledger.runs(),
+    "chunk_states": lambda ledger: ledger.chunk_states("r1"),
+    "generation": lambda ledger: ledger.generation("r1", "000001"),
+    "rounds": lambda ledger: ledger.rounds("r1", "000000"),
+    "requests": lambda ledger: ledger.requests("r1"),
+    "requests in doubt": lambda ledger: ledger.requests("r1", chunk_id="000000", in_doubt=True),
+    "spend": lambda ledger: ledger.spend("r1"),
+    "commits": lambda ledger: ledger.commits("answers", "r1", "000001"),
+    "invalidations": lambda ledger: [
+        (said.pair_id, said.before, said.reason, said.run_id) for said in ledger.invalidations()
+    ],
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_who_only_looks_sees_what_the_writer_sees(tmp_path, read):
+    with (
+        closing(filled(tmp_path)) as writer,
+        closing(open_ledger(tmp_path, read_only=True)) as seen,
+    ):
+        found = read(seen)
+
+        assert read(writer) == found
+    assert found
+
+
+def test_every_read_of_the_ledger_is_compared():
+    reads = {name for name in vars(LedgerReader) if not name.startswith("_")} - {"close"}
+
+    assert reads <= set(READS)
+
+
+def test_looking_changes_nothing(tmp_path):
+    filled(tmp_path).close()
+    looking = open_ledger(tmp_path, read_only=True)
+
+    with closing(looking), pytest.raises(sqlite3.OperationalError, match="readonly"):
+        looking._database.rows("DELETE FROM runs")
+
+
+def test_a_folder_with_signs_of_an_address_in_its_name_is_read(tmp_path):
+    root = tmp_path / "50% of a?b#c"
+    filled(root).close()
+
+    with closing(open_ledger(root, read_only=True)) as looking:
+        assert "r1" == looking.runs()[0].run_id
+
+
+def test_who_only_looks_needs_no_sqlalchemy(tmp_path):
+    filled(tmp_path).close()
+    program = """
+import sys
+from pathlib import Path
+from warehouse.ledger import open_ledger
+ledger = open_ledger(Path(sys.argv[1]), read_only=True)
+print(len(ledger.requests("r1")), "sqlalchemy" in sys.modules)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program, tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "3 False\n" == result.stdout

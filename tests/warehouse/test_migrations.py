@@ -20,7 +20,7 @@ from warehouse.errors import LedgerVersionError
 from warehouse.ledger import open_ledger
 from warehouse.ledger.address import ledger_address
 from warehouse.ledger.engine import connect
-from warehouse.ledger.schema import LEDGER_VERSION
+from warehouse.ledger.reading import LEDGER_VERSION
 from warehouse.ledger.versions import MIGRATIONS, revision_of, stored_version
 
 REPOSITORY = Path(__file__).parents[2]

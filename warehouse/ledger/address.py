@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING
 
 from warehouse.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 LEDGER_FILE = "ledger.db"
 LEDGER_URL_VARIABLE = "ATLAS_LEDGER_URL"
@@ -30,14 +31,15 @@ class LedgerAddress:
     """Where a ledger is.
 
     Attributes:
-        url: with the password; it goes to the driver and nowhere else.
         file: the SQLite file; None for a server.
         shown: what people are told, without user and password.
+        url: as the user wrote it, with the password: it goes to the driver and nowhere else; None
+            for the file beside the tables.
     """
 
-    url: URL
     file: Path | None
     shown: str
+    url: URL | None = None
 
     @property
     def shared(self) -> bool:
@@ -66,7 +68,15 @@ def ledger_address(root: Path, url: str | None = None) -> LedgerAddress:
     given = url or os.environ.get(LEDGER_URL_VARIABLE)
     if not given or (url is None and (root / BESIDE_FILE).exists()):
         file = root / LEDGER_FILE
-        return LedgerAddress(URL.create("sqlite", database=str(file)), file, str(file))
+        return LedgerAddress(file, str(file))
+    return _written(given)
+
+
+def _written(given: str) -> LedgerAddress:
+    # Imported for addresses only: a verb that looks at a ledger beside its tables goes without.
+    from sqlalchemy import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         parsed = make_url(given)
     except ArgumentError:
@@ -90,8 +100,8 @@ def ledger_address(root: Path, url: str | None = None) -> LedgerAddress:
                 "everything when the process ends. Name a file, such as sqlite:////data/ledger.db."
             )
         file = Path(parsed.database)
-        return LedgerAddress(parsed, file, str(file))
+        return LedgerAddress(file, str(file), parsed)
     shown = URL.create(
         "postgresql", host=parsed.host, port=parsed.port, database=parsed.database
     ).render_as_string()
-    return LedgerAddress(parsed, None, shown)
+    return LedgerAddress(None, shown, parsed)

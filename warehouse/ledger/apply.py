@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, Update, and_, bindparam
 
 from warehouse.ledger.entries import Claim, Doubt, Entry, Failure, Refusal, Settlement
-from warehouse.ledger.schema import requests
+from warehouse.ledger.schema import invalidations, requests
 
 
 def apply_entries(connection: Connection, entries: Sequence[Entry]) -> None:
@@ -79,15 +79,21 @@ def _ending(state: str) -> Update:
 _REFUSE, _FAIL = _ending("refused"), _ending("failed")
 
 
-def insert_into(dialect_name: str, table: Table) -> Any:  # noqa: ANN401
+def _insert_into(dialect_name: str, table: Table) -> Any:  # noqa: ANN401
     """An INSERT of the dialect, which knows ON CONFLICT."""
     # The dialect in use is there already; importing the other one costs every command 40 ms.
     return import_module(f"sqlalchemy.dialects.{dialect_name}").insert(table)
 
 
+def invalidation_insert(dialect_name: str) -> Any:  # noqa: ANN401
+    """An INSERT of an invalidation that leaves the same pair and moment as they are."""
+    key = [invalidations.c.pair_id, invalidations.c.before]
+    return _insert_into(dialect_name, invalidations).on_conflict_do_nothing(index_elements=key)
+
+
 @cache
 def _claim_statement(dialect_name: str) -> Any:  # noqa: ANN401
-    insert = insert_into(dialect_name, requests)
+    insert = _insert_into(dialect_name, requests)
     return insert.on_conflict_do_update(
         index_elements=[requests.c.request_id],
         set_={

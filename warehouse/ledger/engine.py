@@ -6,49 +6,45 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from warehouse.errors import LedgerVersionError, NoLedgerError, WarehouseError
-from warehouse.ledger.address import LEDGER_URL_VARIABLE, LedgerAddress, ledger_address
-from warehouse.ledger.schema import LEDGER_VERSION
+from warehouse.errors import WarehouseError
+from warehouse.ledger.address import LEDGER_URL_VARIABLE, LedgerAddress
+from warehouse.ledger.reading import LEDGER_VERSION
+from warehouse.ledger.troubles import WAIT_S, explain, nothing_yet, refuse_newer
 from warehouse.ledger.versions import bring_up_to_date, stored_version
 
-WAIT_S = 30
-"""How long to wait for a lock that another process holds."""
 
-
-def open_engine(root: Path, *, read_only: bool, url: str | None = None) -> Engine:
+def open_engine(root: Path, address: LedgerAddress, *, read_only: bool) -> tuple[Engine, int]:
     """Engine of the ledger of `root`, its tables made, brought up to date or checked.
+
+    Returns:
+        The engine, and the version of the tables.
 
     Raises:
         NoLedgerError: there is no ledger to read.
         WarehouseError: it cannot be opened.
         LedgerVersionError: a newer version of ATLAS wrote it.
     """
-    address = ledger_address(root, url)
     _make_folder(root, address, read_only=read_only)
     engine = connect(address)
     try:
         version = stored_version(engine)
-        if version is not None and version > LEDGER_VERSION:
-            raise LedgerVersionError(
-                f"The ledger at {address.shown} has version {version}; this ATLAS knows up to "
-                f"{LEDGER_VERSION}. Upgrade ATLAS, or point --root at another folder; "
-                "nothing was changed."
-            )
+        refuse_newer(address, version)
         if version is None and read_only:
-            raise NoLedgerError(_nothing_yet(address))
-        if version != LEDGER_VERSION and not read_only:
+            raise nothing_yet(address)
+        if version is None or (version != LEDGER_VERSION and not read_only):
             _bring_up_to_date(address)
+            version = LEDGER_VERSION
     except SQLAlchemyError as error:
         engine.dispose()
         raise WarehouseError(explain(address, error)) from error
     except WarehouseError:
         engine.dispose()
         raise
-    return engine
+    return engine, version
 
 
 def connect(address: LedgerAddress, *, schema_changes: bool = False) -> Engine:
@@ -66,7 +62,8 @@ def connect(address: LedgerAddress, *, schema_changes: bool = False) -> Engine:
     if schema_changes:
         shared["poolclass"] = NullPool
     try:
-        engine = create_engine(address.url, hide_parameters=True, **shared)
+        url = address.url or URL.create("sqlite", database=str(address.file))
+        engine = create_engine(url, hide_parameters=True, **shared)
     except ModuleNotFoundError as error:
         raise WarehouseError(
             f"{LEDGER_URL_VARIABLE} names a PostgreSQL database, and the driver {error.name!r} is "
@@ -90,7 +87,7 @@ _POSTGRES = {
 
 def _make_folder(root: Path, address: LedgerAddress, *, read_only: bool) -> None:
     if read_only and address.file is not None and not address.file.exists():
-        raise NoLedgerError(_nothing_yet(address))
+        raise nothing_yet(address)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -98,13 +95,6 @@ def _make_folder(root: Path, address: LedgerAddress, *, read_only: bool) -> None
             f"Cannot create the warehouse folder {root}: {error.strerror}. "
             "Choose a writable folder with --root."
         ) from error
-
-
-def _nothing_yet(address: LedgerAddress) -> str:
-    return (
-        f"There is no ledger at {address.shown}: nothing has been run here yet. "
-        "Run `atlas route` or `atlas profile run` first, or point --root at another folder."
-    )
 
 
 def _bring_up_to_date(address: LedgerAddress) -> None:
@@ -143,27 +133,3 @@ def _durable_postgres(connection: Any, _record: Any) -> None:  # noqa: ANN401
             " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
         )
     connection.autocommit = before
-
-
-def explain(address: LedgerAddress, error: Exception) -> str:
-    """A database's error as a sentence for people: what, where, what to do."""
-    cause = " ".join(str(getattr(error, "orig", None) or error).split()).rstrip(".?")
-    if "locked" in cause or "lock timeout" in cause:
-        return (
-            f"The ledger at {address.shown} is locked by another process and stayed so for "
-            f"{WAIT_S} s. Wait for the live run to end, or use another --root."
-        )
-    if "not a database" in cause or "malformed" in cause:
-        return (
-            f"The ledger at {address.shown} is damaged ({cause}). Nothing was changed. "
-            "Restore it from a backup; the Parquet files beside it are untouched."
-        )
-    if address.shared:
-        return (
-            f"The ledger at {address.shown} cannot be used: {cause}. Check that the server runs "
-            f"and that {LEDGER_URL_VARIABLE} names its host, database, user and password."
-        )
-    return (
-        f"The ledger at {address.shown} cannot be used: {cause}. Check the folder's permissions "
-        "and space."
-    )

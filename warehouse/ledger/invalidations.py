@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-
-from sqlalchemy import Connection, inspect, select
-
-from warehouse.errors import WarehouseError
-from warehouse.ledger.apply import insert_into
-from warehouse.ledger.schema import invalidations
-from warehouse.ledger.times import aware, naive
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +23,3 @@ class Invalidation:
     reason: str
     run_id: str | None
     created_at: datetime
-
-
-def insert_invalidation(connection: Connection, said: Invalidation) -> None:
-    """Write one; the same pair and moment once more changes nothing.
-
-    Raises:
-        WarehouseError: the moment has no time zone.
-    """
-    if said.before.tzinfo is None:
-        raise WarehouseError(
-            f"The invalidation of pair {said.pair_id!r} names {said.before.isoformat()} without a "
-            "time zone; give the moment in UTC."
-        )
-    statement = insert_into(connection.dialect.name, invalidations).on_conflict_do_nothing(
-        index_elements=[invalidations.c.pair_id, invalidations.c.before]
-    )
-    connection.execute(statement, naive(asdict(said)))
-
-
-def read_invalidations(connection: Connection) -> list[Invalidation]:
-    """All of them, oldest first; none where the ledger is older than they are."""
-    if not inspect(connection).has_table(invalidations.name):
-        # Only a ledger opened for reading can be this old.
-        return []
-    ordered = select(invalidations).order_by(
-        invalidations.c.created_at, invalidations.c.pair_id, invalidations.c.before
-    )
-    rows = connection.execute(ordered).mappings()
-    return [Invalidation(**aware(dict(row))) for row in rows]

@@ -1,40 +1,41 @@
-"""The ledger itself: one object, a few verbs, each one transaction."""
+"""The ledger itself: what is read (`warehouse.ledger.reading`), and verbs that each write once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy import Engine, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from warehouse.errors import WarehouseError
-from warehouse.ledger.apply import apply_entries
-from warehouse.ledger.engine import open_engine
-from warehouse.ledger.entries import Entry
-from warehouse.ledger.invalidations import Invalidation, insert_invalidation, read_invalidations
-from warehouse.ledger.runs import ChunkCounts, RunRecord, Spend, counts_from
+from warehouse.ledger.apply import apply_entries, invalidation_insert
+from warehouse.ledger.invalidations import Invalidation
+from warehouse.ledger.reading import LEDGER_VERSION, LedgerReader
 from warehouse.ledger.schema import chunks, commits, requests, retries, runs
-from warehouse.ledger.stored import StoredRequest, stored_request
-from warehouse.ledger.times import aware, naive
-from warehouse.money import dollars, from_nano, to_nano
+from warehouse.ledger.times import naive
+from warehouse.money import to_nano
 
 if TYPE_CHECKING:
     from warehouse.commits import CommitRecord
+    from warehouse.ledger.entries import Entry
+    from warehouse.ledger.reading import Row
+    from warehouse.ledger.runs import ChunkCounts, RunRecord
 
 
-class Ledger:
-    """Durable record of runs, chunks, requests and commits; safe to share between threads."""
+class Ledger(LedgerReader):
+    """Durable record of runs, chunks, requests and commits; safe to share between threads.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: connected to it.
+        version: of its tables.
+    """
+
+    def __init__(self, engine: Engine, version: int = LEDGER_VERSION) -> None:
+        super().__init__(_Sqlalchemy(engine), version)
         self._engine = engine
-
-    def close(self) -> None:
-        """Release the database."""
-        self._engine.dispose()
 
     # ------------------------------------------------------------------ runs
 
@@ -60,18 +61,6 @@ class Ledger:
                 f"Run {run.run_id!r} is recorded already: another process began it in this "
                 "moment. The same command resumes it once that process has ended."
             ) from None
-
-    def run(self, run_id: str) -> RunRecord | None:
-        """The run of that name, or None."""
-        with self._engine.begin() as connection:
-            row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
-        return None if row is None else _run_record(row)
-
-    def runs(self) -> list[RunRecord]:
-        """All runs, newest first."""
-        with self._engine.begin() as connection:
-            rows = connection.execute(select(runs).order_by(runs.c.started_at.desc())).mappings()
-            return [_run_record(row) for row in rows]
 
     def update_run(self, run_id: str, **fields: Any) -> None:  # noqa: ANN401
         """Change columns of a run; `max_cost_usd` is taken in dollars."""
@@ -102,16 +91,6 @@ class Ledger:
 
     # ---------------------------------------------------------------- chunks
 
-    def chunk_states(self, run_id: str) -> dict[str, tuple[str, int, ChunkCounts]]:
-        """State (planned | partial | committed), generation and counts of every chunk."""
-        with self._engine.begin() as connection:
-            rows = connection.execute(
-                select(chunks).where(chunks.c.run_id == run_id).order_by(chunks.c.chunk_id)
-            ).mappings()
-            return {
-                row["chunk_id"]: (row["state"], row["generation"], counts_from(row)) for row in rows
-            }
-
     def add_chunks(self, run_id: str, chunk_ids: Sequence[str]) -> None:
         """Plan further chunks of a run that grows in rounds; known ones stay as they are."""
         planned = self.chunk_states(run_id)
@@ -123,16 +102,6 @@ class Ledger:
         if rows:
             with self._engine.begin() as connection:
                 connection.execute(chunks.insert(), rows)
-
-    def generation(self, run_id: str, chunk_id: str) -> int:
-        """How often a chunk was committed."""
-        with self._engine.begin() as connection:
-            generation: int = connection.execute(
-                select(chunks.c.generation).where(
-                    chunks.c.run_id == run_id, chunks.c.chunk_id == chunk_id
-                )
-            ).scalar_one()
-        return generation
 
     def commit_chunk(
         self,
@@ -217,14 +186,6 @@ class Ledger:
                 update(runs).where(runs.c.run_id == run_id).values(state="cancelled", message=None)
             )
 
-    def rounds(self, run_id: str, chunk_id: str) -> dict[str, tuple[int, bool]]:
-        """Round of every query that was reopened, and whether that round is done."""
-        with self._engine.begin() as connection:
-            rows = connection.execute(
-                select(retries).where(retries.c.run_id == run_id, retries.c.chunk_id == chunk_id)
-            ).mappings()
-            return {row["query_id"]: (row["round"], row["done"]) for row in rows}
-
     def finish_rounds(self, run_id: str, chunk_id: str, query_ids: Sequence[str]) -> None:
         """Mark the current round of these queries as done."""
         with self._engine.begin() as connection:
@@ -281,60 +242,6 @@ class Ledger:
             )
         return int(result.rowcount)
 
-    def requests(
-        self, run_id: str, *, chunk_id: str | None = None, in_doubt: bool = False
-    ) -> list[StoredRequest]:
-        """Requests of a run, of one chunk of it, or those that ever were in doubt."""
-        statement = select(requests).where(requests.c.run_id == run_id)
-        if chunk_id is not None:
-            statement = statement.where(requests.c.chunk_id == chunk_id)
-        if in_doubt:
-            statement = statement.where(requests.c.doubts > 0)
-        with self._engine.begin() as connection:
-            rows = connection.execute(statement.order_by(requests.c.claimed_at)).mappings()
-            return [stored_request(row) for row in rows]
-
-    def spend(self, run_id: str) -> Spend:
-        """Money of a run: settled, kept for doubts, reserved."""
-        statement = select(
-            func.coalesce(func.sum(requests.c.cost_nano), 0),
-            func.coalesce(func.sum(requests.c.doubt_nano), 0),
-            func.coalesce(func.sum(requests.c.reserved_nano), 0),
-            func.count().filter(
-                and_(requests.c.state == "settled", requests.c.cost_nano.is_(None))
-            ),
-        ).where(requests.c.run_id == run_id)
-        with self._engine.begin() as connection:
-            settled, doubt, reserved, unpriced = connection.execute(statement).one()
-        return Spend(dollars(int(settled)), dollars(int(doubt)), dollars(int(reserved)), unpriced)
-
-    # --------------------------------------------------------------- commits
-
-    def commits(
-        self,
-        table: str | None = None,
-        run_id: str | None = None,
-        chunk_id: str | None = None,
-    ) -> list[CommitRecord]:
-        """Chunk files that exist, in the order of their chunks."""
-        from warehouse.commits import CommitRecord
-
-        wanted = [
-            condition
-            for condition in (
-                None if table is None else commits.c.table == table,
-                None if run_id is None else commits.c.run_id == run_id,
-                None if chunk_id is None else commits.c.chunk_id == chunk_id,
-            )
-            if condition is not None
-        ]
-        statement = select(commits).order_by(commits.c.run_id, commits.c.chunk_id)
-        if wanted:
-            statement = statement.where(and_(*wanted))
-        with self._engine.begin() as connection:
-            rows = connection.execute(statement).mappings()
-            return [CommitRecord(**aware(dict(row))) for row in rows]
-
     # --------------------------------------------------------- invalidations
 
     def invalidate(
@@ -353,27 +260,27 @@ class Ledger:
         Raises:
             WarehouseError: the moment has no time zone.
         """
+        if before.tzinfo is None:
+            raise WarehouseError(
+                f"The invalidation of pair {pair_id!r} names {before.isoformat()} without a time "
+                "zone; give the moment in UTC."
+            )
         said = Invalidation(pair_id, before, reason, run_id, datetime.now(UTC))
         with self._engine.begin() as connection:
-            insert_invalidation(connection, said)
+            connection.execute(invalidation_insert(connection.dialect.name), naive(asdict(said)))
 
-    def invalidations(self) -> list[Invalidation]:
-        """Everything that was declared stale, in the order it was said."""
+
+class _Sqlalchemy:
+    """Any database that SQLAlchemy is connected to; see `warehouse.ledger.reading.Database`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def rows(self, sql: str, /, **values: object) -> Sequence[Row]:
+        """All rows of one SELECT; `:name` stands for a value."""
         with self._engine.begin() as connection:
-            return read_invalidations(connection)
+            return [dict(row) for row in connection.execute(text(sql), values).mappings()]
 
-
-def open_ledger(root: Path, *, read_only: bool = False, url: str | None = None) -> Ledger:
-    """Open the ledger under `root` (SQLite, WAL, synchronous FULL), or the database at `url`.
-
-    Raises:
-        WarehouseError: it does not exist (read only), or cannot be used.
-        LedgerVersionError: a newer ATLAS wrote it.
-    """
-    return Ledger(open_engine(root, read_only=read_only, url=url))
-
-
-def _run_record(row: RowMapping) -> RunRecord:
-    fields = aware(dict(row))
-    fields["max_cost_usd"] = from_nano(fields.pop("max_cost_nano"))
-    return RunRecord(**fields)
+    def close(self) -> None:
+        """Release the connections."""
+        self._engine.dispose()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
-
-from sqlalchemy import RowMapping
+from typing import Any, Literal
 
 RunKind = Literal["route", "profile"]
 RunState = Literal["running", "paused_budget", "failed", "cancelled", "complete"]
@@ -92,6 +91,6 @@ class Spend:
         return self.settled_usd + self.doubt_usd + self.reserved_usd
 
 
-def counts_from(row: RowMapping) -> ChunkCounts:
+def counts_from(row: Mapping[str, Any]) -> ChunkCounts:
     """Counts of a chunk row."""
     return ChunkCounts(row["answered"], row["failed"], row["skipped"], row["in_doubt"])

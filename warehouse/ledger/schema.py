@@ -1,7 +1,7 @@
 """SQL tables of the ledger. Money is billionths of a dollar, so that sums are exact.
 
-Times are UTC without a zone. Whoever changes a table here raises `LEDGER_VERSION` and adds the
-step to `warehouse/migrations/versions`; a test compares what both paths make.
+Times are UTC without a zone. Whoever changes a table here raises `reading.LEDGER_VERSION` and adds
+the step to `warehouse/migrations/versions`; a test compares what both paths make.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
-
-LEDGER_VERSION = 2
 
 metadata = MetaData()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-
-from sqlalchemy import RowMapping
+from typing import Any
 
 from warehouse.money import dollars, from_nano
 
@@ -29,7 +29,7 @@ class StoredRequest:
     payload: str | None
 
 
-def stored_request(row: RowMapping) -> StoredRequest:
+def stored_request(row: Mapping[str, Any]) -> StoredRequest:
     """A row of the table `requests`, its money in dollars."""
     return StoredRequest(
         request_id=row["request_id"],

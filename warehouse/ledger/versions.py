@@ -13,7 +13,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, select, text
 
 from warehouse.fault_points import fault_point
-from warehouse.ledger.schema import LEDGER_VERSION, alembic_version, meta, metadata
+from warehouse.ledger.reading import LEDGER_VERSION
+from warehouse.ledger.schema import alembic_version, meta, metadata
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
