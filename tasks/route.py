@@ -25,6 +25,7 @@ from tasks.read import InputError, Staged, input_fingerprint, load_plan, stage_b
 from tasks.route_explore import exploring, identity_of, refuse_blind, refuse_policy
 from tasks.route_policy import PolicyChoice, check_has_policy, choose_policy
 from warehouse.ledger import Ledger, open_ledger
+from warehouse.run_lock import run_lock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,13 +241,16 @@ def stage(prepared: Prepared) -> Staged:
 
     Raises:
         InputError: the backlog is not the one the run began with.
+        LedgerBusyError: another live process reads it into that folder at this moment.
     """
     job = prepared.job
     staged = load_plan(prepared.folder)
     if staged is None:
-        staged = stage_backlog(
-            job.backlog, prepared.folder, chunk_size=job.chunk_size, limit=job.limit
-        )
+        # Begun twice at once, each would clear away what the other one has written.
+        with run_lock(job.root, prepared.run_id):
+            staged = stage_backlog(
+                job.backlog, prepared.folder, chunk_size=job.chunk_size, limit=job.limit
+            )
     if staged.input_sha256 != prepared.input_sha256:
         raise InputError(
             f"{job.backlog} is not what run {prepared.run_id!r} began with: its content changed. "

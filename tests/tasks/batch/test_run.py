@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 
 import pytest
@@ -10,9 +11,10 @@ from tasks.batch.stop import StopFlag
 from tasks.call.base import ChatResponse, Usage
 from tasks.call.errors import FatalError, Fate, RetryableError, RowError
 from tasks.call.scripted import ScriptedClient
-from warehouse.errors import WarehouseError
+from warehouse.errors import LedgerBusyError, WarehouseError
 from warehouse.ledger import open_ledger
 from warehouse.query import answers, attempts, committed
+from warehouse.run_lock import run_lock
 
 PRICED = ChatResponse("Answer: 42", Usage(100, 50))
 COST = Decimal("0.000200000")
@@ -203,6 +205,20 @@ def test_another_configuration_under_the_same_name_is_refused(workshop):
 
     with pytest.raises(WarehouseError, match="router: 'fixed:a@@none' then, 'random' now"):
         workshop.route(router="random")
+
+
+def test_a_backlog_that_another_process_reads_in_is_left_alone(workshop):
+    workshop.backlog(5)
+    with (
+        run_lock(workshop.root, "run"),
+        pytest.raises(LedgerBusyError, match=f"being worked on by process {os.getpid()}"),
+    ):
+        workshop.route()
+    assert not (workshop.root / "staging").exists()
+
+    report = workshop.route()
+
+    assert ("complete", 5) == (report.state, report.counts.answered)
 
 
 def test_labelled_rows_are_graded_and_unreadable_answers_are_not_wrong(workshop):
