@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,7 @@ from tasks.batch.answer import Answerer, ProvidersClosedError
 from tasks.batch.item import Item, ItemResult, ItemSource
 from tasks.batch.rows import OUTCOME_TABLES, RowContext, Tables, chunk_tables
 from warehouse.checks import check_chunk
-from warehouse.commits import verify, write_file
+from warehouse.commits import CommitRecord, verify, write_file
 from warehouse.fault_points import fault_point
 from warehouse.ledger import ChunkCounts, Ledger, StoredRequest
 from warehouse.tables import to_arrow
@@ -40,7 +41,9 @@ class ChunkWorker:
     """Works chunks of one run; safe to work several at a time in one event loop.
 
     Attributes:
-        slots: rows in flight over all chunks, first come first served.
+        slots: rows in flight over all chunks.
+        preparing: held by the chunk that loads its rows: two at once would both be late.
+        turn: held by the chunk that begins rows.
         stopping: whether the user asked to stop; rows not begun are left for later.
         on_row: told of every row that ends.
         shared: columns that every row shares but the chunk's own id and time.
@@ -59,6 +62,8 @@ class ChunkWorker:
     clock: Clock
     code_version: str
     hold_doubts: bool
+    preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def work(self, chunk_id: str) -> ChunkReport:
         """Work one chunk from wherever it stands to a commit.
@@ -66,7 +71,8 @@ class ChunkWorker:
         Raises:
             WarehouseError: its files could not be written or its earlier ones not read.
         """
-        todo, earlier, stored = await asyncio.to_thread(self._prepare, chunk_id)
+        async with self.preparing:
+            todo, earlier, stored = await asyncio.to_thread(self._prepare, chunk_id)
         closed = asyncio.Event()
         results = await self._answer_all(todo, chunk_id, stored, closed)
         if not any(result.tried for result in results) and not earlier:
@@ -121,31 +127,40 @@ class ChunkWorker:
         exhausted = asyncio.Event()
 
         async def one(item: Item) -> ItemResult:
-            async with self.slots:
-                if closed.is_set():
-                    return ItemResult(item, "skipped_provider", error_type="provider_closed")
-                if exhausted.is_set():
-                    return ItemResult(item, "skipped_budget", error_type="budget")
-                if self.stopping():
-                    return ItemResult(item, "skipped_cancelled", error_type="cancelled")
-                try:
-                    result = await self.answerer.answer(item, chunk_id, stored)
-                except ProvidersClosedError:
-                    closed.set()
-                    return ItemResult(item, "skipped_provider", error_type="provider_closed")
+            if closed.is_set():
+                return ItemResult(item, "skipped_provider", error_type="provider_closed")
+            if exhausted.is_set():
+                return ItemResult(item, "skipped_budget", error_type="budget")
+            if self.stopping():
+                return ItemResult(item, "skipped_cancelled", error_type="cancelled")
+            try:
+                result = await self.answerer.answer(item, chunk_id, stored)
+            except ProvidersClosedError:
+                closed.set()
+                return ItemResult(item, "skipped_provider", error_type="provider_closed")
             if result.status == "skipped_budget":
                 exhausted.set()
             if result.finished:
                 self.on_row(result)
             return result
 
+        tasks: list[asyncio.Task[ItemResult]] = []
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(item)) for item in items]
+            async with asyncio.TaskGroup() as group, self.turn:
+                # A chunk begins its rows before the next one begins any: the first to start is
+                # the first to be committed. A task per row in flight, not per row of the chunk.
+                for item in items:
+                    await self.slots.acquire()
+                    task = group.create_task(one(item))
+                    task.add_done_callback(self._free)
+                    tasks.append(task)
         except BaseExceptionGroup as group_error:
             # Rows do not fail by exceptions, so all of these have one cause: say that one.
             raise _first(group_error) from group_error
         return [task.result() for task in tasks]
+
+    def _free(self, _task: asyncio.Task[ItemResult]) -> None:
+        self.slots.release()
 
     def _commit(
         self, chunk_id: str, results: Sequence[ItemResult], earlier: Tables, closed: bool
@@ -158,22 +173,23 @@ class ChunkWorker:
         complete = all(result.finished for result in results)
         generation = self.ledger.generation(self.run_id, chunk_id)
         file_id = chunk_id if generation == 0 else f"{chunk_id}.g{generation}"
-        records = [
-            replace(
-                write_file(
-                    self.root,
-                    table=name,
-                    run_id=self.run_id,
-                    chunk_id=file_id,
-                    data=table,
-                    code_version=self.code_version,
-                    now=context.now,
-                ),
-                chunk_id=chunk_id,
+
+        def write(name: str) -> CommitRecord:
+            record = write_file(
+                self.root,
+                table=name,
+                run_id=self.run_id,
+                chunk_id=file_id,
+                data=data[name],
+                code_version=self.code_version,
+                now=context.now,
             )
-            for name, table in data.items()
-            if table.num_rows
-        ]
+            return replace(record, chunk_id=chunk_id)
+
+        written = [name for name, table in data.items() if table.num_rows]
+        # Each file waits for the disk twice; together they wait as long as one.
+        with ThreadPoolExecutor(max_workers=max(1, len(written))) as threads:
+            records = list(threads.map(write, written))
         fault_point("before_commit")
         finished = [r.item.query.query_id for r in results if r.finished and r.status != "in_doubt"]
         self.ledger.commit_chunk(

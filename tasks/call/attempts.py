@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from profiles.prompts import text_version, tool_prompt
@@ -79,12 +80,8 @@ def attempt_row(
         "started_at": started_at,
         "duration_s": duration_s,
         "queue_s": queue_s,
-        "params_json": json.dumps(
-            {
-                "temperature": call.request.temperature,
-                "seed": call.request.seed,
-                "max_output_tokens": call.request.max_output_tokens,
-            }
+        "params_json": _parameters(
+            call.request.temperature, call.request.seed, call.request.max_output_tokens
         ),
     }
     if usage is not None:
@@ -105,6 +102,13 @@ def attempt_row(
     if error is not None:
         row |= _error_fields(error)
     return row
+
+
+@lru_cache(maxsize=256)
+def _parameters(temperature: float, seed: int | None, max_output_tokens: int) -> str:
+    return json.dumps(
+        {"temperature": temperature, "seed": seed, "max_output_tokens": max_output_tokens}
+    )
 
 
 def _prompt_of(owner: PairCalls) -> str | None:

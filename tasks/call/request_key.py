@@ -73,11 +73,13 @@ def _message(message: Message) -> list[Any]:
 
 def _canonical_json(value: object) -> bytes:
     # ASCII output: a lone surrogate, which UTF-8 cannot carry, stays a plain escape.
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return text.encode("ascii")
+    return _encoder.encode(value).encode("ascii")
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"a JSON schema cannot hold a {type(value).__name__}: {value!r}")
+
+
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib import import_module
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Table, Update, and_, bindparam
+from sqlalchemy import Connection, Dialect, Table, Update, and_, bindparam
 
 from warehouse.ledger.entries import Claim, Doubt, Entry, Failure, Refusal, Settlement
+from warehouse.ledger.prepared import PreparedStatement
 from warehouse.ledger.schema import invalidations, requests
 
 
@@ -25,14 +26,7 @@ def apply_entries(connection: Connection, entries: Sequence[Entry]) -> None:
         batch.sort(key=lambda entry: _KINDS.index(type(entry)))
     for kind, group in groupby(batch, key=type):
         rows: list[Any] = list(group)
-        if kind is Claim:
-            connection.execute(_claim_statement(connection.dialect.name), _claims(rows))
-        elif kind is Settlement:
-            connection.execute(_SETTLE, _settlements(rows))
-        elif kind is Doubt:
-            connection.execute(_DOUBT, _doubts(rows))
-        else:
-            connection.execute(_REFUSE if kind is Refusal else _FAIL, _endings(rows))
+        _prepared(kind, connection.dialect).execute(connection, _PARAMETERS[kind](rows))
 
 
 _KINDS: tuple[type, ...] = (Claim, Settlement, Refusal, Doubt, Failure)
@@ -76,7 +70,16 @@ def _ending(state: str) -> Update:
     )
 
 
-_REFUSE, _FAIL = _ending("refused"), _ending("failed")
+_UPDATES = {
+    Settlement: _SETTLE,
+    Doubt: _DOUBT,
+    Refusal: _ending("refused"),
+    Failure: _ending("failed"),
+}
+_CLAIM_COLUMNS = (
+    "request_id", "run_id", "chunk_id", "query_id", "pair_id", "call_index", "request_key",
+    "state", "sends", "reserved_nano", "doubt_nano", "doubts", "claimed_at",
+)  # fmt: skip
 
 
 def _insert_into(dialect_name: str, table: Table) -> Any:  # noqa: ANN401
@@ -91,7 +94,13 @@ def invalidation_insert(dialect_name: str) -> Any:  # noqa: ANN401
     return _insert_into(dialect_name, invalidations).on_conflict_do_nothing(index_elements=key)
 
 
-@cache
+@lru_cache(maxsize=64)
+def _prepared(kind: type, dialect: Dialect) -> PreparedStatement:
+    if kind is Claim:
+        return PreparedStatement(_claim_statement(dialect.name), dialect, _CLAIM_COLUMNS)
+    return PreparedStatement(_UPDATES[kind], dialect)
+
+
 def _claim_statement(dialect_name: str) -> Any:  # noqa: ANN401
     insert = _insert_into(dialect_name, requests)
     return insert.on_conflict_do_update(
@@ -153,3 +162,12 @@ def _endings(batch: Sequence[Refusal | Failure]) -> list[dict[str, Any]]:
         {"id_": entry.request_id, "payload_": entry.payload, "at_": entry.at.replace(tzinfo=None)}
         for entry in batch
     ]
+
+
+_PARAMETERS: dict[type, Callable[[Sequence[Any]], list[dict[str, Any]]]] = {
+    Claim: _claims,
+    Settlement: _settlements,
+    Doubt: _doubts,
+    Refusal: _endings,
+    Failure: _endings,
+}

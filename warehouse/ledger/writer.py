@@ -1,7 +1,9 @@
 """Group commit: many coroutines' entries, one durable transaction at a time.
 
 While one transaction is on its way to the disk the next entries gather; each caller wakes when its
-own entry is durable. An fsync is thus shared by everybody who waits for one.
+own entry is durable. An fsync is thus shared by everybody who waits for one. Where several waited
+for the last one, the next is held back for a moment, because each costs the same whether it holds
+two entries or twenty; whoever is alone never waits.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from warehouse.errors import WarehouseError
 from warehouse.ledger.entries import Entry
 from warehouse.ledger.ledger import Ledger
+
+GATHERING_S = 0.003
+"""How long entries gather while many are written: a few hundredths of what a model call takes."""
 
 
 class LedgerWriter:
@@ -44,8 +49,12 @@ class LedgerWriter:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        busy = False
         while self._pending:
+            if busy:
+                await asyncio.sleep(GATHERING_S)
             batch, self._pending = self._pending, []
+            busy = len(batch) > 1
             try:
                 await loop.run_in_executor(
                     self._thread, self._ledger.apply, [entry for entry, _ in batch]
