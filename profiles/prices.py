@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
 
 from profiles.pool import Prices
 
@@ -80,10 +80,9 @@ def _part(tokens: int | None, price: Decimal | None) -> Decimal | None:
 
 
 def _sum(parts: tuple[Decimal | None, ...], rounding: str) -> Decimal | None:
-    with localcontext(_EXACT):
-        total = Decimal(0)
-        for part in parts:
-            if part is None:
-                return None
-            total += part
-        return (total / MILLION).quantize(QUANTUM, rounding=rounding)
+    total = Decimal(0)
+    for part in parts:
+        if part is None:
+            return None
+        total = _EXACT.add(total, part)
+    return _EXACT.divide(total, MILLION).quantize(QUANTUM, rounding=rounding, context=_EXACT)

@@ -24,6 +24,7 @@ def tool_prompt(tool: ToolSpec) -> str:
     return tool.prompt or prompt("none" if tool.kind == "recorded" else tool.kind)
 
 
+@cache
 def text_version(text: str) -> str:
     """First 12 hexadecimal digits of the sha256 of a prompt's text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
