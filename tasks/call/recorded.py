@@ -32,6 +32,8 @@ _KEYS = ("query_id", "model", "tool")
 _NANO = 1_000_000_000
 _UNKNOWN = -1
 _FLOAT32_DIGITS = 7
+_MOST_DOLLARS = 1e6
+"""Of one call. More is no price, and sums of it would not fit the tables' columns of money."""
 
 
 class RecordedTableError(ValueError):
@@ -221,16 +223,27 @@ def _type_problems(frame: pl.DataFrame) -> list[str]:
 def _value_problems(frame: pl.DataFrame) -> list[str]:
     import polars as pl
 
-    empty = {name: frame[name].null_count() for name in _KEYS}
-    problems = [f"column {name!r} has {n} empty cells" for name, n in empty.items() if n]
-    bad: dict[str, pl.Expr] = {"score": ~pl.col("score").cast(pl.Float64).is_between(0.0, 1.0)}
-    for name in ("cost_usd", "input_tokens", "output_tokens"):
+    empty = {name: frame[name].is_null().arg_true() for name in _KEYS}
+    problems = [
+        f"column {name!r} has {len(rows)} empty cells, the first in row {rows[0] + 1}"
+        for name, rows in empty.items()
+        if len(rows)
+    ]
+    score, cost = (pl.col(name).cast(pl.Float64) for name in ("score", "cost_usd"))
+    wrong = "negative or not finite"
+    bad = {
+        "score": (~score.is_between(0.0, 1.0), "outside [0, 1]"),
+        "cost_usd": (
+            ~cost.is_between(0.0, _MOST_DOLLARS),
+            f"{wrong}, or more than {_MOST_DOLLARS:,.0f} dollars",
+        ),
+    }
+    for name in ("input_tokens", "output_tokens"):
         value = pl.col(name).cast(pl.Float64)
-        bad[name] = (value < 0) | ~value.is_finite()
-    for name, condition in bad.items():
+        bad[name] = ((value < 0) | ~value.is_finite(), wrong)
+    for name, (condition, wanted) in bad.items():
         rows = frame.with_row_index("row").filter(condition)
         if rows.height:
-            wanted = "outside [0, 1]" if name == "score" else "negative or not finite"
             problems.append(
                 f"column {name!r}: {rows.height} values are {wanted}; the first is "
                 f"{rows[name][0]} in row {rows['row'][0] + 1}"

@@ -173,6 +173,8 @@ def _read(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...]) -> pl.Da
     """The needed columns of a Parquet file, and the wanted ones it has."""
     import polars as pl
 
+    if path.is_dir():
+        raise RecordedTableError(f"{path} is a folder; it must be one Parquet file")
     try:
         known = pl.read_parquet_schema(path)
     except FileNotFoundError:

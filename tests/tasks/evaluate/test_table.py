@@ -94,6 +94,10 @@ def test_pool_name_is_what_a_pool_file_accepts(name, expected):
                      id="score out of range"),
         pytest.param(None, _set(7, cost_usd=-1.0), (), ["'cost_usd'", "negative", "row 8"],
                      id="negative cost"),
+        pytest.param(None, _set(7, cost_usd=2e10), (), ["'cost_usd'", "1,000,000 dollars", "row 8"],
+                     id="cost beyond any price"),
+        pytest.param(None, _set(6, tool=None), (), ["'tool'", "1 empty cells", "row 7"],
+                     id="outcome of no tool"),
         pytest.param(None, lambda rows: [row | {"score": None} for row in rows], (),
                      ["none of the 48 outcomes of split 'train' has a score"], id="no score"),
         pytest.param(None, _keep(lambda row: int(row["query_id"].split("-")[1]) >= 8), (),
@@ -144,6 +148,14 @@ def test_a_file_that_is_no_parquet_is_named(table_folder, content):
     (table_folder / "queries.parquet").write_bytes(content)
 
     with pytest.raises(RecordedTableError, match=r"queries\.parquet cannot be read as Parquet"):
+        read_table(table_folder)
+
+
+def test_a_folder_in_a_files_place_is_named(table_folder):
+    (table_folder / "queries.parquet").unlink()
+    (table_folder / "queries.parquet").mkdir()
+
+    with pytest.raises(RecordedTableError, match=r"queries\.parquet is a folder; it must be one"):
         read_table(table_folder)
 
 
