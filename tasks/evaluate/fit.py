@@ -85,17 +85,16 @@ class Knowledge:
         self._profiles: dict[ProfileSettings, Profile] = {}
 
     def profile(self, choice: RouterChoice) -> Profile:
-        """The profile that a router decides from; any one where clusters do not matter.
+        """The profile that a router decides from; one of a single cluster where it knows none.
+
+        Never one that was fitted for another router: where cells were not run, overall figures
+        follow the clusters, and a baseline may not depend on what it is compared with.
 
         Raises:
             ProfileError: the rows cannot be clustered so.
             EmbeddingError: the texts cannot be embedded.
         """
-        clusters = choice.clusters
-        if clusters is None:
-            if self._profiles:
-                return next(iter(self._profiles.values()))
-            clusters = ClusterSettings(k=1)
+        clusters = choice.clusters or ClusterSettings(k=1)
         learnt = choice.learnt or (clusters, choice.choose_k) in self._learnt
         settings = ProfileSettings(
             clusters=clusters,

@@ -26,6 +26,10 @@ class LeaveOutError(RecordedTableError):
     """The dataset to leave out is not in the table, or nothing is left without it."""
 
 
+class CellsError(RecordedTableError):
+    """The share of the training cells is so small that nothing can be learnt from it."""
+
+
 def leave_out(table: OutcomeTable, dataset: str) -> OutcomeTable:
     """The table with every row of a dataset, whatever its split, in split `left_out`.
 
@@ -68,6 +72,7 @@ def cells_run(
         seed: of the sampler.
 
     Raises:
+        CellsError: none of them has a score.
         ProfileError: see `profiles.allocation.allocate_offline`.
     """
     import polars as pl
@@ -83,6 +88,12 @@ def cells_run(
         costs=known.costs_usd,
     )
     rows, columns = np.nonzero(run & known.observed)
+    if not np.isfinite(known.scores[rows, columns]).any():
+        raise CellsError(
+            f"{table.directory}: of {known.scores.size:,} training cells a share of {share:g}"
+            f" ({sampler}) takes {len(rows)}, none with a score, so there is nothing to learn from;"
+            " give a larger share"
+        )
     picked = pl.DataFrame(
         {
             "query_id": [ids[row] for row in rows],

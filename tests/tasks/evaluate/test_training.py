@@ -12,7 +12,7 @@ from tasks.evaluate.evaluate import EvaluateJob, evaluate
 from tasks.evaluate.fit import Knowledge, Share
 from tasks.evaluate.router_names import RouterChoice
 from tasks.evaluate.table import read_table, recorded_pool
-from tasks.evaluate.training import LeaveOutError, cells_run, leave_out
+from tasks.evaluate.training import CellsError, LeaveOutError, cells_run, leave_out
 
 SAMPLERS = ("adaptive", "queries", "cells")
 
@@ -122,6 +122,23 @@ def test_a_share_of_the_cells_is_all_that_is_learnt_from(longer, tmp_path):
     profile = _learnt(longer, tmp_path, Share(0.25, "cells", seed=0, clusters=2))
 
     assert 60 == profile.statistics.n[-1].sum()
+
+
+def test_a_baseline_does_not_depend_on_what_it_is_compared_with(longer, tmp_path):
+    first = _figures(_job(longer, tmp_path, "best-single", "majority", "cluster", cells=0.3))
+    last = _figures(_job(longer, tmp_path, "cluster", "majority", "best-single", cells=0.3))
+
+    for router in first:
+        for split, figures in first[router].items():
+            speeds = {"decisions_per_s": None, "rows_per_s": None}
+            assert figures | speeds == last[router][split] | speeds, (router, split)
+
+
+def test_a_share_without_a_scored_cell_is_refused_in_words_of_its_own(longer, tmp_path):
+    job = _job(longer, tmp_path, "best-single", cells=0.0001, sampler="cells")
+
+    with pytest.raises(CellsError, match=r"of 240 training cells a share of 0\.0001 \(cells\)"):
+        _figures(job)
 
 
 def test_the_share_changes_what_is_learnt_not_what_is_scored(longer, tmp_path):
