@@ -265,6 +265,8 @@ class _Call:
                     turn.release()
             fault_point("after_call")
             # Whoever waited for this connection sends first; the bookkeeping can be done meanwhile.
+            # One turn wakes them, the next is for those who are woken in this very moment.
+            await asyncio.sleep(0)
             await asyncio.sleep(0)
             row = attempt_row(
                 self.owner,
