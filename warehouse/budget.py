@@ -47,6 +47,17 @@ class Budget:
                 await self._changed.wait()
             self.reserved_nano += amount_nano
 
+    def check(self, reserved_nano: int) -> None:
+        """Look once more before a call whose money is set aside is sent.
+
+        Raises:
+            BudgetExhaustedError: meanwhile others were charged more than was set aside for them,
+                and the cap is passed: only free calls may follow.
+        """
+        if reserved_nano and self.cap_nano is not None and self.spent_nano > self.cap_nano:
+            self._exhausted = True
+            raise BudgetExhaustedError
+
     async def settle(self, reserved_nano: int, charged_nano: int) -> None:
         """Turn a reservation into what was really charged (0 for a refused call)."""
         self.reserved_nano -= reserved_nano

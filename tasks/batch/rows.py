@@ -43,7 +43,12 @@ class RowContext:
 
 @dataclass(slots=True)
 class Bill:
-    """Money, tokens and calls of one item over all its attempts; None where one is unknown."""
+    """Money, tokens and calls of one item over all its attempts; None where one is unknown.
+
+    Attributes:
+        metered: whether every charge follows from tokens; one that does not is the most that the
+            call can have cost, which counts against a budget and says little about a pair.
+    """
 
     cost_usd: Decimal | None = Decimal(0)
     doubt_usd: Decimal | None = Decimal(0)
@@ -54,6 +59,7 @@ class Bill:
     finish_reason: str | None = None
     price_ids: set[str] = field(default_factory=set)
     last_at: datetime | None = None
+    metered: bool = True
 
     def add(self, row: Row) -> None:
         """Count one attempt."""
@@ -63,6 +69,7 @@ class Bill:
             self.doubt_usd = _plus(self.doubt_usd, cost)
             return
         self.cost_usd = _plus(self.cost_usd, cost)
+        self.metered &= not cost or _is_metered(row)
         if row.get("price_id"):
             self.price_ids.add(row["price_id"])
         if row["operation_name"] == "chat" and row["status"] == "ok":
@@ -71,6 +78,12 @@ class Bill:
             self.finish_reason = row.get("finish_reason")
             self.input_tokens = _plus(self.input_tokens, row.get("input_tokens"))
             self.output_tokens = _plus(self.output_tokens, row.get("output_tokens"))
+
+
+def _is_metered(row: Row) -> bool:
+    if row["operation_name"] != "chat" or row.get("provider_name") == "recorded":
+        return True
+    return row.get("input_tokens") is not None and row.get("output_tokens") is not None
 
 
 def _plus(total: Any, value: Any) -> Any:  # noqa: ANN401
@@ -244,7 +257,7 @@ def _outcomes(
                 if result.grade
                 else (result.error_message or "the query has no reference"),
                 "answer": result.answer,
-                "cost_usd": bill.cost_usd,
+                "cost_usd": bill.cost_usd if bill.metered else None,
                 "input_tokens": bill.input_tokens,
                 "output_tokens": bill.output_tokens,
                 "calls": bill.chats,

@@ -139,6 +139,7 @@ def _cashier(
         resend=settings.resend,
         note_sent=sent_log.note,
         on_charge=lambda nano: progress.advance(0, Decimal(nano).scaleb(-9)),
+        note=progress.note,
     )
 
 

@@ -46,6 +46,19 @@ async def test_free_calls_pass_a_spent_budget():
     assert not budget.exhausted
 
 
+async def test_a_reserved_call_is_refused_when_others_were_charged_past_the_cap():
+    budget = Budget(10)
+    await budget.reserve(4)
+    await budget.reserve(4)
+    budget.check(4)
+    await budget.settle(4, 100)
+    budget.check(0)
+
+    with pytest.raises(BudgetExhaustedError):
+        budget.check(4)
+    assert budget.exhausted
+
+
 async def test_without_a_cap_nothing_is_refused():
     budget = Budget(None)
     await budget.reserve(10**18)

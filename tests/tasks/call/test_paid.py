@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from profiles.pool import Limits, ModelSpec, Pair, Pool, Prices, ToolSpec
+from profiles.prices import worst_case_cost
 from tasks.call.base import CallOrigin, ChatRequest, ChatResponse, Message, Usage
 from tasks.call.errors import FatalError, Fate, RetryableError, RowError
 from tasks.call.limiter import ModelLimiter
@@ -270,6 +273,45 @@ async def test_a_paid_but_useless_answer_is_charged_once(tmp_path):
         await again.ask(again.calls())
 
     assert ([], COST) == (again.client.keys, again.ledger.spend("r1").total_usd)
+
+
+@pytest.mark.parametrize(
+    ("said", "usage"),
+    [(ChatResponse, Usage(None, None)), (ChatResponse, Usage(100, None)), (RowError, None)],
+    ids=["no-tokens", "half-told", "useless"],
+)
+async def test_an_answer_that_tells_no_tokens_is_charged_with_what_was_reserved(
+    tmp_path, said, usage
+):
+    empty = RowError("no choices", error_type="empty_choices", fate=Fate.ANSWERED, usage=usage)
+    answer = empty if said is RowError else ChatResponse("Answer: 42", usage)
+    desk = Desk(tmp_path, Client(answer, answer), cap=10**9)
+    notes = []
+    desk.cashier.note = notes.append
+    reserved = worst_case_cost(estimate_tokens(request()), 100, PRICES)
+    calls = desk.calls()
+    for number in (1, 2):
+        with contextlib.suppress(RowError):
+            await desk.ask(calls)
+
+        assert number * reserved == desk.ledger.spend("r1").total_usd
+        assert to_nano(number * reserved) == desk.cashier.budget.spent_nano
+    assert [reserved] * 2 == [row["cost_usd"] for row in calls.attempts]
+    assert (said is ChatResponse) == len(notes)
+
+
+async def test_calls_that_wait_are_not_sent_once_others_have_passed_the_cap(tmp_path):
+    dear = ChatResponse("Answer: 42", Usage(10**6, 10**6))
+    desk = Desk(tmp_path, Client(*[dear] * 5), cap=10**6 * 5)
+    waiting = [desk.ask(desk.calls(round_)) for round_ in range(5)]
+    desk.cashier._ahead["a"] = asyncio.Semaphore(1)
+
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+
+    # The second was on its way before the first one's charge was known.
+    assert 3 == sum(isinstance(end, BudgetExhaustedError) for end in ends)
+    assert 2 == len(desk.client.keys)
+    assert (0, True) == (desk.cashier.budget.reserved_nano, desk.cashier.budget.exhausted)
 
 
 async def test_an_unknown_price_stays_unknown(tmp_path):
