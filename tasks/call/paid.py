@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from profiles.prices import call_cost, worst_case_cost
+from profiles.prices import worst_case_cost
 from tasks.call.attempts import attempt_row, orphan_rows
+from tasks.call.charge import charge_of
 from tasks.call.errors import CallError, FatalError, Fate, RetryableError, RowError
 from tasks.call.paid_tools import run_tool
 from tasks.call.request_key import request_id, request_key
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import random
 
     from profiles.pool import ModelSpec, Pair, Pool
-    from tasks.call.base import ChatClient, ChatRequest, ChatResponse, Usage
+    from tasks.call.base import ChatClient, ChatRequest, ChatResponse
     from tasks.call.clock import Clock
     from tasks.call.limiter import ModelLimiter, Slot
     from tasks.call.retry import RetryPolicy
@@ -55,6 +56,7 @@ class Cashier:
         resend: whether a request in doubt may be sent once more.
         note_sent: told the id of every request in the instant before it leaves.
         closed: providers that a fatal error closed, with that error.
+        note: told what a person should know.
     """
 
     run_id: str
@@ -70,6 +72,8 @@ class Cashier:
     closed: dict[str, FatalError] = field(default_factory=dict)
     note_sent: Callable[[str], None] = lambda _request_id: None
     on_charge: Callable[[int], None] = lambda _nano: None
+    note: Callable[[str], None] = lambda _text: None
+    _unmetered: set[str] = field(default_factory=set)
     _ahead: dict[str, asyncio.Semaphore] = field(default_factory=dict)
 
     def ahead(self, model_key: str) -> asyncio.Semaphore:
@@ -82,6 +86,15 @@ class Cashier:
             limits = self.pool.models[model_key].limits
             self._ahead[model_key] = asyncio.Semaphore(limits.concurrency)
         return self._ahead[model_key]
+
+    def tell_unmetered(self, model_key: str) -> None:
+        """Say once that a model's answers do not tell their tokens."""
+        if model_key not in self._unmetered:
+            self._unmetered.add(model_key)
+            self.note(
+                f"model {model_key!r} does not tell how many tokens an answer took: each is "
+                "charged with the most it can cost"
+            )
 
     def open_for(self, model_key: str) -> bool:
         """Whether requests to this model may still be sent."""
@@ -248,6 +261,7 @@ class _Call:
             await turn.acquire()
             waiting = True
             try:
+                cashier.budget.check(reserved)
                 await self._claim(reserved)
                 slots = cashier.limiter.slot(
                     self.model_key, tokens + self.request.max_output_tokens
@@ -331,21 +345,11 @@ class _Call:
     def _charge(
         self, response: ChatResponse | None, error: CallError | None, reserved: int
     ) -> Decimal | None:
-        if response is not None:
-            if response.recorded is not None:
-                return response.recorded.cost_usd
-            return self._price(response.usage)
-        assert error is not None
-        if error.fate is Fate.REFUSED:
-            return Decimal(0)
-        if error.fate is Fate.ANSWERED and error.usage is not None:
-            return self._price(error.usage)
-        return Decimal(reserved).scaleb(-9) if self.spec.prices.known else None
-
-    def _price(self, usage: Usage) -> Decimal | None:
-        return call_cost(
-            usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, self.spec.prices
-        )
+        if reserved and response is not None and response.recorded is None:
+            usage = response.usage
+            if usage.input_tokens is None or usage.output_tokens is None:
+                self.cashier.tell_unmetered(self.model_key)
+        return charge_of(response, error, reserved, self.spec.prices)
 
     async def _record(
         self,
