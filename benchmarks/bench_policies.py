@@ -5,11 +5,13 @@
     python -m benchmarks.bench_policies --quick               # one seed, nothing left out
     python -m benchmarks.bench_policies --ablations           # ablations and prices, too
     python -m benchmarks.bench_policies --only-page           # from what was measured before
+    python -m benchmarks.bench_policies --tables tatqa --parts seed,left-out --fresh
 
 The tables lie in `../shared/data` beside the repository, or under the folder that `ATLAS_SHARED`
 names. What a part measured is kept under ROOT/benchmarks/policies and is not measured again, until
-`--fresh` is given: a run that was stopped goes on, and two runs over different tables may go on
-side by side, `--only-page` after them. Datasets are left out of the tables whose answers tell;
+`--fresh` forgets those that the run is about: a run that was stopped goes on, and runs over
+different tables or parts (one-step, seed-0, left-out-DATASET, ablations, prices) may go on side by
+side, `--only-page` after them. Datasets are left out of the tables whose answers tell;
 leaving out those of tables without answers tests one-step routers alone, which `docs/results.md`
 does. Exits 1 where a line of what has to be reached is missed.
 """
@@ -19,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -67,14 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"There is no table {', '.join(unknown)}; there are {', '.join(TABLES)}.")
         return 2
     store = options.root / "benchmarks" / "policies"
-    if options.fresh:
-        shutil.rmtree(store, ignore_errors=True)
     bench = Bench(outcomes, seeds=1 if options.quick else options.seeds)
     tables, left, more = _measure(bench, store, names, options)
     judged = list(lines(tables, left, more))
     text = "\n".join(page(tables, left, more))
     missed = report_lines(judged)
-    if options.tables or options.quick:
+    if options.tables or options.parts or options.quick:
         print(text)
     else:
         write(PAGE, text)
@@ -89,13 +88,17 @@ def _measure(
     embedder = cached_embedder(options.root, "minilm", dtype="float32")
     grounds = Grounds(bench, embedder)
 
+    asked = tuple(options.parts.split(","))
+
     def take(name: str, part: str, measure: Callable[[], Found]) -> Iterator[Found]:
         path = store / name / f"{part}.json"
-        if options.only_page:
+        if options.only_page or not part.startswith(asked):
             yield from _stored(path)
-        else:
-            _say(f"{name}: {part}")
-            yield kept(path, bench, measure, _say)
+            return
+        if options.fresh:
+            path.unlink(missing_ok=True)
+        _say(f"{name}: {part}")
+        yield kept(path, bench, measure, _say)
 
     tables: list[Found] = []
     left: list[Found] = []
@@ -152,11 +155,14 @@ def _say(text: str) -> None:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tables", default="", help="names, separated by commas; all by default")
+    parser.add_argument(
+        "--parts", default="", help="how the parts to measure begin, separated by commas; all"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="of what multi-step routers learn")
     parser.add_argument("--quick", action="store_true", help="one seed, nothing left out")
     parser.add_argument("--ablations", action="store_true", help="ablations and prices, too")
     parser.add_argument("--only-page", action="store_true", help="write, measure nothing")
-    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
     parser.add_argument(
         "--root",
         type=Path,

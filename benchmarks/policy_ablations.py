@@ -6,6 +6,7 @@ questions at the ten prices, one seed. The full policy is trained by the same li
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,14 @@ class Variant:
             self._judge = fit_aggregator(train, lattice, settings.aggregator)
         self.train = Environment(train, lattice, observed)
         self.test = self.stage(test)
+
+    def again(self) -> Variant:
+        """The same once more, for a change that the aggregator does not see."""
+        twin = copy.copy(self)
+        for name in ("train", "test"):
+            one: Environment = getattr(self, name)
+            setattr(twin, name, Environment(one.recorded, one.lattice, one.observations))
+        return twin
 
     def stage(self, recorded: RecordedAnswers) -> Environment:
         """Other questions, or other pairs, as the aggregator sees them."""
@@ -171,13 +180,13 @@ def _variants(
     """Every variant by its name, the full policy first."""
     full = Variant(data, settings)
     yield "the full policy", played(full.network(), full.test)
-    selecting = Variant(data, settings)
+    selecting = full.again()
     selecting.train.answer_reward = selecting.train.answer_reward + _selected(selecting.train)
     yield (
         "with the paper's R_sel (the full policy is without)",
         played(selecting.network(), selecting.test),
     )
-    hot = Variant(data, settings)
+    hot = full.again()
     for environment in (hot.train, hot.test):
         one_hot(environment)
     yield "one-hot pairs instead of features", played(hot.network(), hot.test)

@@ -42,7 +42,8 @@ class Whereabouts(NamedTuple):
     distance: Matrix
     """Euclidean, to that centroid."""
     away: NDArray[np.bool_]
-    """Farther from it than 99 % of the training questions are."""
+    """Farther from it than 99 % of the training questions are, or no member of a training dataset
+    by the familiarity of the profile's predictor."""
 
 
 class Prospect(NamedTuple):
@@ -54,6 +55,8 @@ class Prospect(NamedTuple):
     """(n, K) of their embeddings."""
     where: Whereabouts | None = None
     """None where nobody looked."""
+    familiar: NDArray[np.bool_] | None = None
+    """(n,) whether they pass for members of a training dataset; None where nobody knows."""
 
 
 Foresee = Callable[[Sequence[str], "NDArray[np.float32] | None"], Prospect]
@@ -190,7 +193,8 @@ def strategy_guide(
 
     def foresee(texts: Sequence[str], embeddings: NDArray[np.float32] | None) -> Prospect:
         assert embeddings is not None
-        return Prospect(policy.priors(profile, texts, embeddings), policy.components.of(embeddings))
+        told = policy.expect(profile, texts, embeddings)
+        return Prospect(told.priors, policy.components.of(embeddings), familiar=told.familiar)
 
     return Guide(
         name=name,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from profiles.errors import ProfileError
 from profiles.fingerprint import canonical_json
-from profiles.policies.priors import Components, query_priors
+from profiles.policies.priors import Components, Expected, expect
 from profiles.policies.strategies import CallOnce, Cascade, Learnt, Strategy
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class Policy:
         cost_unit_usd: dollars of one unit of cost; NaN where a unit is a call.
         costs: (C,) expected cost of a call, in units.
         accuracy: (C,) training accuracy; `accuracy_sd` its standard error.
+        macro: (C,) mean over datasets of the training accuracy, by which the single pair is chosen,
+            as the router `best-single` does: on a kind of question that training had not, the best
+            pair of the largest dataset lost up to 20 points. None takes `accuracy`.
         correlation: (C, C) of correctness.
         components: of the embedding, as the aggregator and the networks see it.
         aggregator: judges answers.
@@ -79,6 +82,7 @@ class Policy:
     aggregator: Aggregator
     networks: tuple[PolicyNetwork, ...]
     points: tuple[PricePoint, ...]
+    macro: Matrix | None = None
 
     @property
     def policy_id(self) -> str:
@@ -118,12 +122,19 @@ class Policy:
             "components.mean": self.components.mean,
             "components.basis": self.components.basis,
         }
+        if self.macro is not None:
+            named["macro"] = self.macro
         for name, tensor in sorted(self.aggregator.state_dict().items()):
             named[f"aggregator.{name}"] = tensor.numpy()
         for number, network in enumerate(self.networks):
             for name, tensor in sorted(network.state_dict().items()):
                 named[f"network{number}.{name}"] = tensor.numpy()
         return named
+
+    def single(self, price: float) -> int:
+        """Column of the pair that is best alone at a price, whatever the question."""
+        alone = self.accuracy if self.macro is None else self.macro
+        return int((alone - price * self.costs).argmax())
 
     def point(self, price: float) -> PricePoint:
         """The point of the grid nearest to a price, in logarithm."""
@@ -139,8 +150,7 @@ class Policy:
         point = self.point(price)
         kind = point.strategy if name == "hybrid" else name
         if kind == SINGLE:
-            best = int((self.accuracy - price * self.costs).argmax())
-            return CallOnce(self.costs, price, fixed=best, name=SINGLE)
+            return CallOnce(self.costs, price, fixed=self.single(price), name=SINGLE)
         if kind == PREDICTOR:
             return CallOnce(self.costs, price)
         if kind == CASCADE:
@@ -153,17 +163,24 @@ class Policy:
         msg = f"there is no strategy {name!r}; strategies are hybrid, {', '.join(_STRATEGIES)}"
         raise ProfileError(msg)
 
-    def priors(
+    def expect(
         self, profile: Profile, texts: Sequence[str], embeddings: NDArray[np.float32]
-    ) -> Matrix:
-        """(n, C) priors of the candidate pairs on new questions.
+    ) -> Expected:
+        """What is expected of the candidate pairs on n new questions; priors are (n, C).
 
         Raises:
             ProfileError: the profile is not the one the policy was trained on.
         """
         check_policy(self, profile)
         columns = [profile.index()[pair] for pair in self.pairs]
-        return query_priors(profile, texts, embeddings)[:, columns]
+        told = expect(profile, texts, embeddings)
+        return told._replace(priors=told.priors[:, columns])
+
+    def priors(
+        self, profile: Profile, texts: Sequence[str], embeddings: NDArray[np.float32]
+    ) -> Matrix:
+        """(n, C) priors of the candidate pairs on new questions, see `expect`."""
+        return self.expect(profile, texts, embeddings).priors
 
 
 _STRATEGIES = (SINGLE, PREDICTOR, CASCADE, POLICY)

@@ -224,6 +224,7 @@ def _assemble(words: Mapping[str, Any], arrays: Arrays) -> Policy:
         aggregator=aggregator,
         networks=tuple(networks),
         points=tuple(_point(told) for told in words["points"]),
+        macro=arrays.get("macro"),
     )
 
 

@@ -152,7 +152,8 @@ class Learnt:
         n, pairs = live.called.shape
         members = torch.from_numpy(live.called)
         costs = torch.from_numpy(self.costs).float().expand(n, pairs)
-        may_answer = live.confidence > 0
+        # Without an answer that has a key, the likeliest pair's is given.
+        may_answer = np.asarray(live.called.any(axis=1), np.bool_)
         legal = live.allowed | ~(may_answer | live.allowed.any(axis=1))[:, None]
         situation = Situation(
             states=torch.from_numpy(live.features)[:, None],

@@ -102,7 +102,7 @@ def hybrid_within(
     must gain a standard error of accuracy, for the money is the same.
     """
     from profiles.policies.policy import POLICY, PREDICTOR, SINGLE
-    from tasks.learn.fit_policy import guard
+    from tasks.learn.guard import guard
 
     options: dict[str, tuple[Strategy, float | None, float, Played]] = {}
     for name in (SINGLE, PREDICTOR):

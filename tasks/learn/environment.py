@@ -113,8 +113,11 @@ class Environment:
         observations: of every question in every set.
 
     Attributes:
-        answer_reward: (n, S) recorded score of the leading answer; 0 without one. Where pairs that
-            gave the same answer were scored differently, their mean.
+        answer_reward: (n, S) recorded score of the answer that a row in this state is given: the
+            leading one, and where pairs that gave it were scored differently, their mean; without
+            any answer that has a key, that of the likeliest called pair, as in
+            `tasks.trajectory.walk`; 0 where nothing was called. A failed call scored 0, so that a
+            likeliest pair that failed counts 0, though a row then gets what another pair said.
     """
 
     def __init__(
@@ -204,7 +207,7 @@ class Environment:
 def _answer_rewards(
     recorded: RecordedAnswers, lattice: Lattice, observations: Observations
 ) -> Tensor:
-    """(n, S) mean recorded score of the called pairs that gave the leading answer."""
+    """(n, S) mean recorded score of the called pairs that gave the answer given."""
     leader = observations.leader.numpy()
     scores = np.nan_to_num(recorded.scores)
     rewards = np.zeros(leader.shape, np.float32)
@@ -215,4 +218,7 @@ def _answer_rewards(
         sums = (same * scores) @ lattice.members.T
         leads = leader == column
         rewards[leads] = (sums / np.maximum(votes, 1))[leads]
+    rows, sets = np.nonzero((leader < 0) & (lattice.size > 0))
+    likeliest = np.where(lattice.members[sets], recorded.priors[rows], -np.inf).argmax(axis=1)
+    rewards[rows, sets] = scores[rows, likeliest]
     return torch.from_numpy(rewards)

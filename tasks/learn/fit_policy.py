@@ -8,7 +8,7 @@ fold as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from tasks.learn.cascades import best_cascade, play_cascades
 from tasks.learn.environment import Environment, Observations
 from tasks.learn.exact_gradient import ExactTraining, train_exact
 from tasks.learn.fit_aggregator import AggregatorTraining, fit_aggregator, out_of_fold
+from tasks.learn.guard import guard_along
 from tasks.learn.live import play_strategy
 from tasks.learn.ppo import PPOTraining, train_ppo
 from tasks.learn.recorded import RecordedAnswers, candidate_pairs, cost_units
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 Matrix = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Say = Callable[[str], None]
 Report = Callable[[str, "Look"], None]
-
-CLEARLY = 1.0
-"""Standard errors that a bolder strategy must gain over a more cautious one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,11 @@ def fit_policy(
         for number in range(settings.networks)
     )
     crossed = tuple(_cross_fit(environment, settings, say, follow))
-    points = _points(environment, settings, networks, crossed, prices)
+    macro = np.nan_to_num(profile.train_macro[chosen])
+    groups = np.zeros(len(recorded), np.int64)
+    if profile.predictor is not None:
+        groups = profile.predictor.groups
+    points = _points(environment, settings, networks, crossed, _Guard(prices, macro, groups))
     policy = Policy(
         profile_id=profile.profile_id,
         pool_fingerprint=profile.pool_fingerprint,
@@ -173,6 +175,7 @@ def fit_policy(
         aggregator=aggregator,
         networks=networks,
         points=points,
+        macro=macro,
     )
     return Fitted(policy, recorded, environment, crossed)
 
@@ -260,12 +263,22 @@ def learnt(recorded: RecordedAnswers, networks: tuple[PolicyNetwork, ...], price
     )
 
 
+class _Guard(NamedTuple):
+    """What the guarded choice is made with."""
+
+    prices: NDArray[np.float64]
+    macro: Matrix
+    """(P,) see `profiles.policies.policy.Policy.macro`."""
+    groups: NDArray[np.int64]
+    """(n,) dataset of every training question."""
+
+
 def _points(
     environment: Environment,
     settings: PolicySettings,
     networks: tuple[PolicyNetwork, ...],
     crossed: tuple[Crossed, ...],
-    prices: NDArray[np.float64],
+    by: _Guard,
 ) -> tuple[PricePoint, ...]:
     """The guarded choice along the price grid."""
     recorded = environment.recorded
@@ -274,8 +287,8 @@ def _points(
     cascades = play_cascades(environment, settings.cascade_pairs)
     folds = [part.held for part in crossed]
     orders, table = [], []
-    for price in prices.tolist():
-        best = int((recorded.accuracy - price * costs).argmax())
+    for price in by.prices.tolist():
+        best = int((by.macro - price * costs).argmax())
         order, cascade = best_cascade(cascades, price, folds)
         orders.append(order)
         played = {
@@ -287,7 +300,9 @@ def _points(
             else play_strategy(environment, rows, learnt(recorded, networks, price)),
         }
         table.append(played)
-    names = guard_along(table, prices) if crossed else [POLICY] * len(prices)
+    names = [POLICY] * len(table)
+    if crossed:
+        names = guard_along(table, by.prices, by.groups)
     return tuple(
         PricePoint(
             price,
@@ -297,56 +312,8 @@ def _points(
             float(played[name].cost.mean()),
             float(played[name].calls.mean()),
         )
-        for price, name, order, played in zip(prices.tolist(), names, orders, table, strict=True)
+        for price, name, order, played in zip(by.prices.tolist(), names, orders, table, strict=True)
     )
-
-
-def guard_along(table: Sequence[Mapping[str, Played]], prices: NDArray[np.float64]) -> list[str]:
-    """The guarded choice at every price of a grid.
-
-    A bolder strategy takes over at the prices where it does better than what is held so far, if
-    its gain there, the mean over these prices, is clear. One price alone is too noisy to judge
-    by: a gain that is real at many prices would be refused at each.
-
-    Args:
-        table: per price what each strategy did on the same n questions, the most cautious first.
-        prices: of a unit of cost.
-    """
-    rates = prices[:, None]
-    utility = {
-        name: np.stack([played[name].score for played in table])
-        - rates * np.stack([played[name].cost for played in table])
-        for name in table[0]
-    }
-    first, *bolder = utility
-    held = utility[first].copy()
-    names = [first] * len(prices)
-    for challenger in bolder:
-        gain = utility[challenger] - held
-        better = gain.mean(axis=1) > 0
-        if not better.any():
-            continue
-        there = gain[better].mean(axis=0)
-        if there.mean() > CLEARLY * float(there.std()) / np.sqrt(len(there)):
-            held[better] = utility[challenger][better]
-            names = [challenger if on else name for on, name in zip(better, names, strict=True)]
-    return names
-
-
-def guard(played: list[tuple[str, Played]], price: float) -> tuple[str, Played]:
-    """The boldest strategy that is clearly better than every more cautious one chosen before.
-
-    Args:
-        played: strategies from the most cautious on, over the same questions.
-        price: of a unit of cost.
-    """
-    name, best = played[0]
-    for challenger, other in played[1:]:
-        gain = (other.score - price * other.cost) - (best.score - price * best.cost)
-        error = float(gain.std()) / np.sqrt(len(gain))
-        if gain.mean() > CLEARLY * error:
-            name, best = challenger, other
-    return name, best
 
 
 def _cross_fit(

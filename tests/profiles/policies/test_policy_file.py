@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiles.policies import policy_file
-from profiles.policies.policy import Policy
+from profiles.policies.policy import SINGLE, Policy
 from profiles.policies.policy_file import (
     WEIGHTS,
     WORDS,
@@ -227,3 +227,18 @@ def test_the_price_points_are_kept_whole(tmp_path: Path) -> None:
     assert [asdict(one) for one in read_policy(tmp_path / "p").points] == [
         asdict(one) for one in policy.points
     ]
+
+
+def test_the_single_pair_is_the_best_over_datasets_and_stays_so_on_disk(tmp_path: Path) -> None:
+    plain = made_policy()
+    by_accuracy = int(plain.accuracy.argmax())
+    other = (by_accuracy + 1) % len(plain.pairs)
+    macro = np.where(np.arange(len(plain.pairs)) == other, 0.9, 0.1)
+    policy = replace(plain, macro=macro)
+    write_policy(policy, tmp_path / "p")
+    read = read_policy(tmp_path / "p")
+
+    assert (by_accuracy, other) == (plain.single(0.0), read.single(0.0))
+    assert read.strategy(SINGLE, 1e-9).fixed == other
+    assert read.policy_id == policy.policy_id != plain.policy_id
+    assert plain.single(1e6) == read.single(1e6) == int(plain.costs.argmin())

@@ -5,7 +5,7 @@ import pytest
 
 from profiles.policies.strategies import CallOnce, Cascade
 from tasks.learn.cascades import THRESHOLDS, best_cascade, play_cascades
-from tasks.learn.fit_policy import guard_along
+from tasks.learn.guard import guard_along
 from tasks.learn.live import play_strategy
 from tasks.learn.rollout import Played
 from tests.tasks.learn.test_environment import made_answers, made_environment
@@ -78,6 +78,26 @@ def test_a_gain_at_many_prices_counts_where_each_price_alone_is_too_noisy() -> N
     names = guard_along([{"single": single, "bold": bold, "harmful": harmful}] * 3, prices)
 
     assert names == ["bold", "bold", "single"]
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "told", "wanted"),
+    [
+        (-0.5, 0.0, True, "single"),
+        (-0.5, 0.0, False, "bold"),
+        (0.1, -0.2, True, "bold"),
+        (0.1, -0.9, True, "single"),
+    ],
+)
+def test_what_gains_on_the_largest_dataset_and_loses_over_datasets_is_refused(
+    second: float, third: float, told: bool, wanted: str
+) -> None:
+    groups = np.repeat([0, 1, 2], [300, 60, 10])
+    noise = np.random.default_rng(2).normal(0, 0.1, len(groups))
+    gain = np.array([0.2, second, third])[groups] + noise
+    rows = {"single": _played([0.5] * 370, 1.0), "bold": _played((0.5 + gain).tolist(), 1.0)}
+
+    assert [wanted] == guard_along([rows], np.array([0.01]), groups if told else None)
 
 
 def test_chance_alone_takes_no_bolder_strategy() -> None:

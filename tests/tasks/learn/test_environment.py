@@ -53,21 +53,28 @@ def test_labels_are_never_observed() -> None:
     assert not torch.equal(one.answer_reward, other.answer_reward)
 
 
-def test_an_answer_earns_the_recorded_score_of_its_leader() -> None:
+def test_an_answer_earns_the_recorded_score_of_its_leader_or_of_the_likeliest_pair() -> None:
     recorded = made_answers()
     environment = made_environment(recorded)
 
     leader = environment.observations.leader
     assert (leader[:, 0] == -1).all()
-    for row in range(10):
+    unkeyed = np.flatnonzero((recorded.keys < 0).any(axis=1))[:5]
+    without = 0
+    for row in (*range(5), *unkeyed):
         for state in range(len(environment.lattice)):
             column = int(leader[row, state])
+            called = environment.lattice.members[state]
             wanted = 0.0
-            if column >= 0:
-                called = environment.lattice.members[state]
+            if column < 0 and called.any():
+                likeliest = max(np.flatnonzero(called), key=lambda one: recorded.priors[row, one])
+                wanted = recorded.scores[row, likeliest]
+                without += 1
+            elif column >= 0:
                 same = called & (recorded.keys[row] == recorded.keys[row, column])
                 wanted = recorded.scores[row, same].mean()
             assert environment.answer_reward[row, state].item() == pytest.approx(wanted)
+    assert without
 
 
 def test_steps_follow_the_lattice_and_are_paid_for() -> None:
