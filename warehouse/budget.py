@@ -54,9 +54,20 @@ class Budget:
             BudgetExhaustedError: meanwhile others were charged more than was set aside for them,
                 and the cap is passed: only free calls may follow.
         """
-        if reserved_nano and self.cap_nano is not None and self.spent_nano > self.cap_nano:
+        if not reserved_nano or self.cap_nano is None:
+            return
+        if self.spent_nano + self.reserved_nano > self.cap_nano:
             self._exhausted = True
             raise BudgetExhaustedError
+
+    def grown(self, reserved_nano: int, charged_nano: int) -> int:
+        """What is to be settled of a reservation now that the charge is known.
+
+        A charge above it counts from here on, not only when it has been written down.
+        """
+        above = max(0, charged_nano - reserved_nano)
+        self.reserved_nano += above
+        return reserved_nano + above
 
     async def settle(self, reserved_nano: int, charged_nano: int) -> None:
         """Turn a reservation into what was really charged (0 for a refused call)."""

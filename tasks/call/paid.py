@@ -294,6 +294,7 @@ class _Call:
             )
             self.rows.append(row)
             charged = to_nano(row["cost_usd"]) or 0
+            reserved = cashier.budget.grown(reserved, charged)
             fault_point("before_settle")
             await self._record(response, error, row["cost_usd"], charged)
         finally:

@@ -46,17 +46,20 @@ async def test_free_calls_pass_a_spent_budget():
     assert not budget.exhausted
 
 
-async def test_a_reserved_call_is_refused_when_others_were_charged_past_the_cap():
+async def test_a_reserved_call_is_refused_when_others_are_charged_past_the_cap():
     budget = Budget(10)
     await budget.reserve(4)
     await budget.reserve(4)
     budget.check(4)
-    await budget.settle(4, 100)
-    budget.check(0)
+    assert 4 == budget.grown(4, 3)
 
+    assert 100 == budget.grown(4, 100)
+    budget.check(0)
     with pytest.raises(BudgetExhaustedError):
         budget.check(4)
-    assert budget.exhausted
+    await budget.settle(100, 100)
+
+    assert (100, 4, True) == (budget.spent_nano, budget.reserved_nano, budget.exhausted)
 
 
 async def test_without_a_cap_nothing_is_refused():

@@ -300,18 +300,35 @@ async def test_an_answer_that_tells_no_tokens_is_charged_with_what_was_reserved(
     assert (said is ChatResponse) == len(notes)
 
 
-async def test_calls_that_wait_are_not_sent_once_others_have_passed_the_cap(tmp_path):
-    dear = ChatResponse("Answer: 42", Usage(10**6, 10**6))
-    desk = Desk(tmp_path, Client(*[dear] * 5), cap=10**6 * 5)
-    waiting = [desk.ask(desk.calls(round_)) for round_ in range(5)]
-    desk.cashier._ahead["a"] = asyncio.Semaphore(1)
+async def test_a_call_that_waits_is_not_sent_once_others_have_passed_the_cap(tmp_path):
+    desk = Desk(tmp_path, Client(ANSWER), cap=10**6)
+    turn = desk.cashier._ahead["a"] = asyncio.Semaphore(0)
+    budget = desk.cashier.budget
+    waiting = asyncio.ensure_future(desk.ask(desk.calls()))
+    await asyncio.sleep(0)
+    assert budget.reserved_nano
+    budget.spent_nano = 10**6
+    turn.release()
 
-    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    with pytest.raises(BudgetExhaustedError):
+        await waiting
+    assert [] == desk.client.keys
+    assert (0, True) == (budget.reserved_nano, budget.exhausted)
 
-    # The second was on its way before the first one's charge was known.
-    assert 3 == sum(isinstance(end, BudgetExhaustedError) for end in ends)
-    assert 2 == len(desk.client.keys)
-    assert (0, True) == (desk.cashier.budget.reserved_nano, desk.cashier.budget.exhausted)
+
+async def test_a_charge_above_its_reservation_counts_before_it_is_written(tmp_path):
+    desk = Desk(tmp_path, Client(ChatResponse("Answer: 42", Usage(10**6, 10**6))), cap=10**6)
+    write, seen = desk.cashier.ledger.write, []
+
+    async def look(entry):
+        seen.append(desk.cashier.budget.reserved_nano)
+        await write(entry)
+
+    desk.cashier.ledger.write = look
+    await desk.ask(desk.calls())
+
+    assert 3 * 10**9 == seen[-1] == desk.cashier.budget.spent_nano
+    assert 0 == desk.cashier.budget.reserved_nano
 
 
 async def test_an_unknown_price_stays_unknown(tmp_path):
