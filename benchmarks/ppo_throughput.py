@@ -1,8 +1,9 @@
 """Our two estimators against Stable-Baselines3's PPO: steps a second, and time to a good policy.
 
 Same questions, network, masks, horizon, minibatch, passes and constants, one thread, in one run by
-turns. Seconds are processor seconds of that one thread: on an idle machine that is wall time, on a
-busy one it is what wall time would have been.
+turns. Only in the race to a good policy do we use what theirs has not, first iterations of few
+episodes. Seconds are processor seconds of that one thread: on an idle machine that is wall time, on
+a busy one it is what wall time would have been.
 
 How many environments Stable-Baselines3 steps, and how, is the user's choice. Three are measured:
 
@@ -74,6 +75,9 @@ class Watched:
     def iterations(self) -> int:
         return self._inner.iterations
 
+    def weights(self, network: PolicyNetwork) -> list[torch.nn.Parameter]:
+        return self._inner.weights(network)
+
     def iterate(
         self, network: PolicyNetwork, optimizer: torch.optim.Optimizer, iteration: int
     ) -> Metrics:
@@ -132,13 +136,19 @@ def their_time(environment: Environment, settings: PPOTraining, good: Good, sing
 
 
 def throughput(environment: Environment, settings: PPOTraining, rounds: int) -> dict[str, float]:
-    """Median environment steps a second in training, everybody once a round."""
+    """Median environment steps a second in training, everybody once a round.
+
+    Ours begins with as many episodes as it goes on with: minibatches are then as long as theirs.
+    """
     from benchmarks.sb3_router import baseline
 
+    settings = replace(settings, first_episodes=settings.episodes)
     estimator = PPO(environment, settings)
     torch.manual_seed(settings.seed)
     network = PolicyNetwork(settings.network)
-    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(
+        estimator.weights(network), settings.learning_rate, weight_decay=0.0, fused=True
+    )
     models = {name: baseline(environment, settings, singly=n) for name, n in THEIRS.items()}
     found: dict[str, list[float]] = {name: [] for name in ("ours", *models)}
     for turn in range(rounds + 1):
@@ -218,7 +228,7 @@ def race_on_table(environment: Environment, name: str, seeds: int, theirs: dict[
     """To 95 % of the validation utility at which the exact gradient ends."""
     times: dict[str, list[Time]] = {}
     for seed in range(seeds):
-        exact = ExactTraining(epochs=40, seed=seed)
+        exact = ExactTraining(seed=seed)
         _, hold = learning_rows(environment, exact.validation, seed)
         loop = Loop(
             exact.network, exact.learning_rate, exact.weight_decay, looks=1, seed=seed
@@ -257,21 +267,21 @@ def _race(
 
 
 def speed_lines(found: dict[str, float]) -> list[Line]:
-    """Against the documented setup it counts; the others are for information."""
+    """Against single environments it counts; our environment given to them is a stretch."""
     return [
         Line(
             f"steps a second against Stable-Baselines3, {name}",
             f"{found['ours']:,.0f} and {found[name]:,.0f}: {found['ours'] / found[name]:.2f} ×",
             f"≥ {FASTER:.1f} ×",
             found["ours"] >= FASTER * found[name],
-            stretch=name != "8 environments",
+            stretch=name == "our environment",
         )
         for name in THEIRS
     ]
 
 
 def race_lines(race: Race) -> list[Line]:
-    """The better of our two estimators; against the documented setup it counts."""
+    """The better of our two estimators; our environment given to them is a stretch."""
     best = min(("exact", "ppo"), key=race.median)
     return [
         Line(
@@ -281,7 +291,7 @@ def race_lines(race: Race) -> list[Line]:
             f"≥ {SOONER:.1f} ×",
             race.median(name) >= SOONER * race.median(best)
             and all(one.reached for one in race.times[best]),
-            stretch=name != "8 environments",
+            stretch=name == "our environment",
         )
         for name in race.times
         if name in THEIRS
@@ -293,7 +303,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ppo_throughput")
     parser.add_argument("--quick", action="store_true", help="one seed, a generated table")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=6)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = 1 if arguments.quick else arguments.seeds

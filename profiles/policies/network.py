@@ -141,11 +141,7 @@ class PolicyNetwork(nn.Module):
         return Scores(actions.log_softmax(dim=2), self.critic[1](active)[..., 0])
 
     def _states(self, situation: Situation, pairs: Tensor) -> Tensor:
-        questions, states = situation.states.shape[:2]
-        common = torch.cat([situation.components * 0.3, situation.log_price[:, None]], dim=1)
-        told = torch.cat(
-            [situation.states, common[:, None, :].expand(questions, states, -1)], dim=2
-        )
+        told = told_of(situation)
         members = situation.members.to(pairs.dtype)
         # The sum over called pairs and the linear layer may change places: the layer goes over
         # whichever is fewer, the states of a question or its pairs.
@@ -155,3 +151,10 @@ class PolicyNetwork(nn.Module):
             called = members @ self.called(pairs)
         state: Tensor = self.state(told) + called
         return state
+
+
+def told_of(situation: Situation) -> Tensor:
+    """(B, S, D) what the state layers read: the state, components of the question, the price."""
+    questions, states = situation.states.shape[:2]
+    common = torch.cat([situation.components * 0.3, situation.log_price[:, None]], dim=1)
+    return torch.cat([situation.states, common[:, None, :].expand(questions, states, -1)], dim=2)

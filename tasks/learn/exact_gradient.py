@@ -106,6 +106,10 @@ class ExactGradient:
         """How many there are."""
         return self.settings.epochs * max(1, len(self._rows) // self._batch)
 
+    def weights(self, network: PolicyNetwork) -> list[torch.nn.Parameter]:
+        """All of the network's, one by one."""
+        return list(network.parameters())
+
     def iterate(
         self, network: PolicyNetwork, optimizer: torch.optim.Optimizer, iteration: int
     ) -> Metrics:

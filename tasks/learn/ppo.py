@@ -1,15 +1,14 @@
 """Proximal policy optimisation with generalised advantages (Schulman et al., 2016 and 2017).
 
-The paper's estimator, on sampled episodes of the exact environment. The objective of one minibatch:
+The paper's estimator, on sampled episodes of the exact environment: the clipped loss of
+`tasks.learn.ppo_loss` with normalised advantages, a clipped value loss, masked actions, and a stop
+of the passes once the approximate KL divergence from the old policy passes its limit. There is no
+discount: an episode is a handful of calls.
 
-    L = −mean(min(ρ·A, clip(ρ, 1 ± ε)·A)) + c_v·L_value − β·H,     ρ = π(a|s) / π_old(a|s),
-
-with normalised advantages, a clipped value loss, masked actions, and a stop of the passes once the
-approximate KL divergence from the old policy passes its limit. There is no discount: an episode is
-a handful of calls.
-
-A minibatch holds whole episodes. What the network reads of a question's pairs is then computed
-once an episode and not once a step, which is half of all arithmetic.
+Nearly all time goes into the gradient, so three things are done about it. A minibatch holds whole
+episodes: what the network reads of a question's pairs is computed once an episode and not once a
+step. Calls that may not be made are not scored (`tasks.learn.packed_steps`). And the gradient is
+worked out by hand (`tasks.learn.network_gradient`).
 """
 
 from __future__ import annotations
@@ -17,18 +16,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 
 from profiles.policies.network import NetworkSettings, PolicyNetwork, Situation
+from tasks.learn.network_gradient import ByHand, flatten
+from tasks.learn.packed_steps import groups, pack
+from tasks.learn.ppo_loss import Losses, Minibatch, clipped_losses, normalised
 from tasks.learn.training import PRICES, Loop, Metrics, learning_rows, random_log_prices, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from tasks.learn.environment import Environment
+    from tasks.learn.packed_steps import Packed
     from tasks.learn.training import Look
 
 
@@ -38,7 +43,11 @@ class PPOTraining:
 
     Attributes:
         network: without dropout, or old and new probabilities could not be compared.
+        iterations: of sampling and improving; learning rate and entropy bonus fall to 0 over them.
         episodes: sampled per iteration, all under one policy.
+        first_episodes: sampled in the first iteration; every further one samples twice as many as
+            the one before, up to `episodes`. The passes have as many minibatches as later ones, of
+            fewer steps: a network that knows nothing learns as much from a few episodes.
         clip: ε of the ratio; `value_clip` of the value's change.
         gae: λ of the advantages.
         epochs: passes over the episodes of an iteration, in minibatches of about `batch` steps.
@@ -50,6 +59,7 @@ class PPOTraining:
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(dropout=0.0))
     iterations: int = 80
     episodes: int = 1024
+    first_episodes: int = 128
     clip: float = 0.2
     value_clip: float = 0.2
     gae: float = 0.95
@@ -82,7 +92,8 @@ def train_ppo(
 
     Raises:
         CheckpointError: the checkpoint is damaged or belongs to another training.
-        ValueError: fewer than two questions have a pair that can be called.
+        ValueError: fewer than two questions have a pair that can be called, or the network has
+            dropout.
     """
     training = training or PPOTraining()
     loop = Loop(
@@ -119,31 +130,36 @@ class Episodes(NamedTuple):
 
 
 @torch.no_grad()
-def sample(
-    environment: Environment, network: PolicyNetwork, rows: Tensor, log_price: Tensor
-) -> Episodes:
+def sample(environment: Environment, hand: ByHand, rows: Tensor, log_price: Tensor) -> Episodes:
     """Play one episode a row, every action drawn from the policy."""
-    network.eval()
     shape = (environment.lattice.max_calls + 1, len(rows))
     whole, actions = torch.zeros(2, *shape, dtype=torch.int64)
     log_policy, values, rewards = torch.zeros(3, *shape)
     live = torch.zeros(shape, dtype=torch.bool)
     on = torch.arange(len(rows))
     states = torch.zeros(len(rows), dtype=torch.int64)
-    pairs = network.pair(environment.situation(rows, states, log_price).pairs)
+    pairs = environment.situation(rows, states, log_price).pairs
+    read = hand.read(pairs).pairs
     for step in range(shape[0]):
         situation = environment.situation(rows[on], states, log_price[on])
-        scores = network.score(situation, pairs[on])
-        shares = scores.log_policy[:, 0]
-        action = torch.multinomial(shares.exp(), 1)
-        taken = environment.step(rows[on], states, action[:, 0], log_price[on].exp())
-        whole[step, on], actions[step, on], live[step, on] = states, action[:, 0], True
-        log_policy[step, on] = shares.gather(1, action)[:, 0]
-        values[step, on], rewards[step, on] = scores.value[:, 0], taken.reward
+        scored = hand.score(pack(situation, pairs, on), read)
+        action = drawn(scored.log_policy.exp())
+        taken = environment.step(rows[on], states, action, log_price[on].exp())
+        whole[step, on], actions[step, on], live[step, on] = states, action, True
+        log_policy[step, on] = scored.log_policy.gather(1, action[:, None])[:, 0]
+        values[step, on], rewards[step, on] = scored.value, taken.reward
         on, states = on[~taken.done], taken.state[~taken.done]
         if not len(on):
             break
     return Episodes(rows, log_price, whole, actions, log_policy, values, rewards, live)
+
+
+def drawn(shares: Tensor) -> Tensor:
+    """(N,) an action for each of (N, A) probabilities, never one whose probability is 0."""
+    reached = shares.cumsum(dim=1)
+    # Rounding may not lift a point to the end of the last action's stretch.
+    point = torch.rand(len(shares), 1, dtype=shares.dtype) * (1 - 1e-6) * reached[:, -1:]
+    return (reached <= point).sum(dim=1)
 
 
 def advantages(rewards: Tensor, values: Tensor, live: Tensor, gae: float) -> tuple[Tensor, Tensor]:
@@ -170,89 +186,40 @@ def advantages(rewards: Tensor, values: Tensor, live: Tensor, gae: float) -> tup
     return result, result + values
 
 
-class Minibatch(NamedTuple):
-    """N sampled steps; every tensor is (N,)."""
-
-    actions: Tensor
-    log_policy: Tensor
-    values: Tensor
-    advantages: Tensor
-    returns: Tensor
-
-
-class Losses(NamedTuple):
-    """Of one minibatch, every one a scalar."""
-
-    policy: Tensor
-    value: Tensor
-    entropy: Tensor
-    approximate_kl: Tensor
-    clipped_share: Tensor
-
-
-def clipped_losses(
-    log_policy: Tensor,
-    value: Tensor,
-    batch: Minibatch,
-    *,
-    clip: float,
-    value_clip: float,
-) -> Losses:
-    """The clipped surrogate and its companions (Schulman et al., 2017, Eq. 7 and 9).
-
-    The divergence is estimated as the mean of (ρ − 1) − log ρ, which is never negative.
-
-    Args:
-        log_policy: (N, P + 1) under the policy being improved.
-        value: (N,) of its critic.
-        batch: what was sampled.
-        clip: ε of the ratio.
-        value_clip: largest change of the value that earns.
-    """
-    chosen = log_policy.gather(1, batch.actions[:, None])[:, 0]
-    log_ratio = chosen - batch.log_policy
-    ratio = log_ratio.exp()
-    surrogate = torch.min(
-        ratio * batch.advantages, ratio.clamp(1 - clip, 1 + clip) * batch.advantages
-    )
-    moved = batch.values + (value - batch.values).clamp(-value_clip, value_clip)
-    error = torch.max((value - batch.returns) ** 2, (moved - batch.returns) ** 2)
-    apart = ratio.detach() - 1
-    return Losses(
-        policy=-surrogate.mean(),
-        value=0.5 * error.mean(),
-        entropy=entropy_of(log_policy).mean(),
-        approximate_kl=(apart - log_ratio.detach()).mean(),
-        clipped_share=(apart.abs() > clip).float().mean(),
-    )
-
-
-def normalised(values: Tensor) -> Tensor:
-    """Mean 0 and deviation 1; only centred where all are alike or there is one."""
-    centred = values - values.mean()
-    return centred / (centred.std(unbiased=False) + 1e-8)
-
-
-def entropy_of(log_policy: Tensor) -> Tensor:
-    """−Σ π·log π over the last dimension; an action that is not allowed adds nothing."""
-    # exp(−inf) · −inf would be undefined; at −50 the product is 0, and so is its gradient.
-    return -(log_policy.exp() * log_policy.clamp(min=-50.0)).sum(dim=-1)
-
-
 class _Steps(NamedTuple):
-    """The N steps of sampled episodes, those of an episode side by side."""
+    """The N steps of E sampled episodes, those of an episode side by side."""
 
     batch: Minibatch
     situation: Situation
-    """Of every step, but its `pairs` are (E, …), of every episode."""
+    """Of every step."""
     place: Tensor
     """(E, H) number of each step of each episode; -1 where it was not taken."""
 
 
+def episodes_of(training: PPOTraining, iteration: int) -> int:
+    """How many episodes an iteration samples, counted from 1."""
+    doubled: int = training.first_episodes << min(iteration - 1, 30)
+    return min(training.episodes, doubled)
+
+
 class PPO:
-    """The estimator: samples episodes, then improves the network on them in several passes."""
+    """The estimator: samples episodes, then improves the network on them in several passes.
+
+    Args:
+        environment: of training questions.
+        training: constants.
+
+    Raises:
+        ValueError: the network has dropout, or fewer than two questions can be learnt from.
+    """
 
     def __init__(self, environment: Environment, training: PPOTraining) -> None:
+        if training.network.dropout:
+            msg = (
+                "PPO compares probabilities before and after a step, which dropout would change at"
+                f" random: its network needs a dropout of 0, not {training.network.dropout}"
+            )
+            raise ValueError(msg)
         self.settings = training
         self._environment = environment
         learn, _ = learning_rows(environment, training.validation, training.seed)
@@ -263,31 +230,36 @@ class PPO:
         """How many there are."""
         return self.settings.iterations
 
+    def weights(self, network: PolicyNetwork) -> list[torch.nn.Parameter]:
+        """All of the network's, laid in one vector."""
+        return [flatten(network)]
+
     def iterate(
         self, network: PolicyNetwork, optimizer: torch.optim.Optimizer, iteration: int
     ) -> Metrics:
         """Sample episodes under the network, and improve it on them."""
         training = self.settings
-        rows = self._rows[torch.randint(len(self._rows), (training.episodes,))]
+        count = episodes_of(training, iteration)
+        rows = self._rows[torch.randint(len(self._rows), (count,))]
         log_price = random_log_prices(len(rows), training.prices)
-        episodes = sample(self._environment, network, rows, log_price)
+        hand = ByHand(network)
+        episodes = sample(self._environment, hand, rows, log_price)
         gained, returns = advantages(episodes.rewards, episodes.values, episodes.live, training.gae)
         steps = self._steps(episodes, gained, returns)
         bonus = training.entropy * (1 - (iteration - 1) / training.iterations)
-        network.train()
-        losses = self._passes(network, optimizer, steps, bonus)
-        spread = steps.batch.returns.var(unbiased=False).clamp(min=1e-12)
-        left = (steps.batch.returns - steps.batch.values).var(unbiased=False)
+        losses = self._passes(hand, optimizer, steps, bonus)
+        returned, values = steps.batch.returns, steps.batch.values
+        unexplained = (returned - values).var() / max(returned.var(), 1e-12)
         return {
             "mean_return": float(episodes.rewards.sum(0).mean()),
             "calls": float((episodes.live.sum(0) - 1).float().mean()),
-            "steps": float(len(steps.batch.actions)),
-            "policy_loss": float(losses.policy),
-            "value_loss": float(losses.value),
-            "entropy": float(losses.entropy),
-            "approximate_kl": float(losses.approximate_kl),
-            "clipped_share": float(losses.clipped_share),
-            "explained_variance": float(1 - left / spread),
+            "steps": float(len(returned)),
+            "policy_loss": losses.policy,
+            "value_loss": losses.value,
+            "entropy": losses.entropy,
+            "approximate_kl": losses.approximate_kl,
+            "clipped_share": losses.clipped_share,
+            "explained_variance": float(1 - unexplained),
         }
 
     def _steps(self, episodes: Episodes, gained: Tensor, returns: Tensor) -> _Steps:
@@ -295,71 +267,64 @@ class PPO:
         number, step = live.nonzero(as_tuple=True)
         place = torch.full(live.shape, -1, dtype=torch.int64)
         place[live] = torch.arange(len(number))
+        columns = (episodes.log_policy, episodes.values, gained, returns)
         batch = Minibatch(
-            *(
-                tensor[step, number]
-                for tensor in (
-                    episodes.actions, episodes.log_policy, episodes.values, gained, returns
-                )
-            )
-        )  # fmt: skip
+            episodes.actions[step, number].numpy(),
+            *(column[step, number].numpy() for column in columns),
+        )
         situation = self._environment.situation(
             episodes.rows[number], episodes.states[step, number], episodes.log_price[number]
         )
-        return _Steps(batch, situation._replace(pairs=situation.pairs[place[:, 0]]), place)
+        return _Steps(batch, situation, place)
 
+    @torch.no_grad()
     def _passes(
         self,
-        network: PolicyNetwork,
+        hand: ByHand,
         optimizer: torch.optim.Optimizer,
         steps: _Steps,
         bonus: float,
     ) -> Losses:
         """Several passes over the episodes; the mean losses of their minibatches."""
         training = self.settings
-        parameters = list(network.parameters())
+        (flat,) = optimizer.param_groups[0]["params"]
         seen: list[Losses] = []
-        for batch, situation, pairs in self._minibatches(network, steps):
-            scores = network.score(situation, pairs)
+        for batch, packed in self._minibatches(steps):
+            read = hand.read(packed.pairs)
+            scored = hand.score(packed, read.pairs)
             batch = batch._replace(advantages=normalised(batch.advantages))
-            losses = clipped_losses(
-                scores.log_policy[:, 0], scores.value[:, 0], batch,
+            losses, slopes = clipped_losses(
+                scored.log_policy.numpy(), scored.value.numpy(), batch,
                 clip=training.clip, value_clip=training.value_clip,
+                value_weight=training.value_weight, bonus=bonus,
             )  # fmt: skip
-            seen.append(Losses(*(tensor.detach() for tensor in losses)))
-            if float(losses.approximate_kl) > training.kl_limit:
+            seen.append(losses)
+            if losses.approximate_kl > training.kl_limit:
                 break
-            loss = losses.policy + training.value_weight * losses.value - bonus * losses.entropy
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(parameters, training.gradient_norm)
+            logits, value = torch.from_numpy(slopes.logits), torch.from_numpy(slopes.value)
+            hand.gradient(packed, read, scored, logits, value)
+            norm = float(torch.linalg.vector_norm(flat.grad))
+            flat.grad.mul_(min(1.0, training.gradient_norm / (norm + 1e-6)))
             optimizer.step()
-        return Losses(*(torch.stack(column).mean() for column in zip(*seen, strict=True)))
+        return Losses(*(float(np.mean(column)) for column in zip(*seen, strict=True)))
 
-    def _minibatches(
-        self, network: PolicyNetwork, steps: _Steps
-    ) -> Iterator[tuple[Minibatch, Situation, Tensor]]:
-        """Whole episodes in random order, with what the network reads of their pairs."""
+    def _minibatches(self, steps: _Steps) -> Iterator[tuple[Minibatch, Packed]]:
+        """Whole episodes in random order."""
         training = self.settings
-        count = max(1, round(len(steps.batch.actions) / training.batch))
+        episodes = len(steps.place)
+        batch_steps = training.batch * episodes / training.episodes
+        count = min(episodes, max(1, round(len(steps.batch.actions) / batch_steps)))
         for _ in range(training.epochs):
-            for group in torch.randperm(len(steps.place)).tensor_split(count):
-                place = steps.place[group]
-                owner, step = (place >= 0).nonzero(as_tuple=True)
-                chosen = place[owner, step]
-                read = network.pair(steps.situation.pairs.index_select(0, group))
-                yield (
-                    Minibatch(*(tensor[chosen] for tensor in steps.batch)),
-                    _some(steps.situation, chosen),
-                    read.index_select(0, owner),
-                )
+            place = steps.place[torch.randperm(len(steps.place))]
+            owner, step = (place >= 0).nonzero(as_tuple=True)
+            chosen = place[owner, step]
+            batch = _some(steps.batch, chosen.numpy())
+            situation = Situation(*(tensor.index_select(0, chosen) for tensor in steps.situation))
+            first = steps.situation.pairs.index_select(0, place[:, 0])
+            for own, packed in groups(pack(situation, first, owner), owner, count):
+                yield _some(batch, own), packed
 
 
-def _some(situation: Situation, chosen: Tensor) -> Situation:
-    """Some steps of a situation, whose `pairs` are left as they are."""
-    parts = {
-        name: tensor.index_select(0, chosen)
-        for name, tensor in situation._asdict().items()
-        if name != "pairs"
-    }
-    return situation._replace(**parts)
+def _some(batch: Minibatch, chosen: slice | NDArray[np.int64]) -> Minibatch:
+    actions, *columns = batch
+    return Minibatch(actions[chosen], *(column[chosen] for column in columns))

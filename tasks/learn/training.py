@@ -46,6 +46,10 @@ class Estimator(Protocol):
         """How many there are."""
         ...
 
+    def weights(self, network: PolicyNetwork) -> list[torch.nn.Parameter]:
+        """What the optimizer is to be given of the network."""
+        ...
+
     def iterate(
         self, network: PolicyNetwork, optimizer: torch.optim.Optimizer, iteration: int
     ) -> Metrics:
@@ -116,7 +120,10 @@ def train(
         torch.manual_seed(loop.seed)
         network = PolicyNetwork(loop.network)
         optimizer = torch.optim.AdamW(
-            network.parameters(), loop.learning_rate, weight_decay=loop.weight_decay, fused=True
+            estimator.weights(network),
+            loop.learning_rate,
+            weight_decay=loop.weight_decay,
+            fused=True,
         )
         best = torch.full((len(hold),), -math.inf, dtype=torch.float64)
         kept, done = _copy(network), 0
@@ -142,8 +149,10 @@ def train(
                 save_checkpoint(loop.checkpoint, network, optimizer, state)
             told = {**metrics, "learning_rate": rate}
             report(Look(iteration, total, float(reached.mean()), told))
-    network.load_state_dict(kept)
-    return network.eval()
+        # A network of its own: an estimator may have laid all weights of the other in one vector.
+        result = PolicyNetwork(loop.network)
+    result.load_state_dict(kept)
+    return result.eval()
 
 
 def _fingerprint(environment: Environment, estimator: Estimator, loop: Loop) -> str:

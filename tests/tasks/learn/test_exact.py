@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.policies.network import PolicyNetwork, Scores, Situation
+from profiles.policies.network import PolicyNetwork
 from tasks.learn.environment import Environment
 from tasks.learn.exact_gradient import ExactGradient, lattice_values, train_exact
+from tasks.learn.network_gradient import ByHand, Read
+from tasks.learn.packed_steps import Packed
 from tasks.learn.ppo import sample
 from tasks.learn.training import learning_rows, random_log_prices, utilities
 from tests.tasks.learn.small_environment import EXACT, small_environment
@@ -123,7 +126,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
         assert gradient[place].item() == pytest.approx(slope, abs=1e-7)
 
 
-class Table:
+class Table(ByHand):
     """A policy that is a table of logits: every set of pairs of one question has its own."""
 
     def __init__(self, environment: Environment, logits: torch.Tensor) -> None:
@@ -133,15 +136,15 @@ class Table:
             for number, members in enumerate(environment.lattice.members.tolist())
         }
 
-    def eval(self) -> None:
-        """There is nothing to switch."""
+    def read(self, pairs: torch.Tensor) -> Read:
+        return Read(pairs, pairs, pairs, pairs)
 
-    def pair(self, pairs: torch.Tensor) -> torch.Tensor:
-        return pairs
-
-    def score(self, situation: Situation, pairs: torch.Tensor) -> Scores:
-        states = [self._number[tuple(one)] for one in situation.members[:, 0].tolist()]
-        return Scores(self._log_policy[states][:, None], torch.zeros(len(states), 1))
+    def score(self, packed: Packed, read: torch.Tensor) -> SimpleNamespace:
+        pairs = packed.pairs.shape[1]
+        members = torch.zeros(len(packed.told), pairs, dtype=torch.bool)
+        members[packed.called_step, packed.called_reading % pairs] = True
+        states = [self._number[tuple(one)] for one in members.tolist()]
+        return SimpleNamespace(log_policy=self._log_policy[states], value=torch.zeros(len(states)))
 
 
 def test_the_gradient_is_the_mean_of_sampled_ones() -> None:
