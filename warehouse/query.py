@@ -12,11 +12,11 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 
 from warehouse.commits import CommitRecord, verify
 from warehouse.errors import WarehouseError
-from warehouse.tables import SCHEMA_VERSION, schema
+from warehouse.tables import SCHEMA_VERSION, table_schema
+from warehouse.tables import kinds as k
 
 
 def scan(
@@ -62,7 +62,7 @@ def polars_schema(table: str) -> pl.Schema:
     Raises:
         WarehouseError: there is no such table.
     """
-    return pl.Schema({field.name: _polars_type(field.type) for field in schema(table)})
+    return pl.Schema({one.name: _polars_type(one.type) for one in table_schema(table).columns})
 
 
 def committed(
@@ -213,22 +213,19 @@ def _verified(root: Path, record: CommitRecord, modified_ns: int) -> Path:  # no
     return verify(root, record)
 
 
-def _polars_type(type_: pa.DataType) -> pl.DataType:
-    # polars.from_arrow would tell as well, but pyarrow then imports pandas, a fifth of a second.
-    if pa.types.is_decimal(type_):
-        return pl.Decimal(type_.precision, type_.scale)
-    if pa.types.is_timestamp(type_):
-        return pl.Datetime(type_.unit, type_.tz)
-    if pa.types.is_list(type_):
-        return pl.List(_polars_type(type_.value_type))
-    if pa.types.is_struct(type_):
-        return pl.Struct({field.name: _polars_type(field.type) for field in type_.fields})
-    plain: dict[pa.DataType, pl.DataType] = {
-        pa.string(): pl.String(),
-        pa.int64(): pl.Int64(),
-        pa.int32(): pl.Int32(),
-        pa.float64(): pl.Float64(),
-        pa.float32(): pl.Float32(),
-        pa.bool_(): pl.Boolean(),
+def _polars_type(kind: k.Kind) -> pl.DataType:
+    if kind.item is not None:
+        return pl.List(_polars_type(kind.item))
+    if kind.members:
+        return pl.Struct({name: _polars_type(one) for name, one in kind.members})
+    plain: dict[k.Kind, pl.DataType] = {
+        k.TEXT: pl.String(),
+        k.WHOLE: pl.Int64(),
+        k.SMALL: pl.Int32(),
+        k.NUMBER: pl.Float64(),
+        k.SINGLE: pl.Float32(),
+        k.FLAG: pl.Boolean(),
+        k.MONEY: pl.Decimal(k.MONEY_DIGITS, k.MONEY_DECIMALS),
+        k.MOMENT: pl.Datetime("us", "UTC"),
     }
-    return plain[type_]
+    return plain[kind]

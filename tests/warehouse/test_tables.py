@@ -58,8 +58,8 @@ def test_every_column_says_what_it_is() -> None:
 def test_column_names_carry_their_unit() -> None:
     for table in SCHEMAS:
         for column in describe(table):
-            assert column.name.endswith("_at") == (column.type == "timestamp[us, tz=UTC]")
-            assert ("_usd" in column.name) == (column.type == "decimal128(18, 9)")
+            assert column.name.endswith("_at") == (str(column.type) == "timestamp[us, tz=UTC]")
+            assert ("_usd" in column.name) == (str(column.type) == "decimal128(18, 9)")
             assert column.name.endswith("_s") == (column.unit == "s")
 
 

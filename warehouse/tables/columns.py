@@ -8,12 +8,22 @@ with strings nor concatenates freely.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
+from warehouse.tables.kinds import (
+    FLAG,
+    MOMENT,
+    MONEY,
+    NUMBER,
+    SMALL,
+    TEXT,
+    WHOLE,
+    Kind,
+    arrow_type,
+)
 
-MONEY = pa.decimal128(18, 9)
-MOMENT = pa.timestamp("us", tz="UTC")
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,7 @@ class Column:
 
     Attributes:
         name: snake_case; times end in `_at`, durations in `_s`, money in `_usd`.
-        type: its pyarrow type.
+        type: what its values are.
         description: one sentence for people.
         required: whether every row must have a value.
         unit: of numbers that have one.
@@ -33,7 +43,7 @@ class Column:
     """
 
     name: str
-    type: Any
+    type: Kind
     description: str
     required: bool = False
     unit: str | None = None
@@ -50,7 +60,10 @@ class Column:
             metadata["otel"] = self.otel
         if self.values:
             metadata["values"] = "|".join(self.values)
-        return pa.field(self.name, self.type, nullable=not self.required, metadata=metadata)
+        import pyarrow as pa
+
+        kind = arrow_type(self.type)
+        return pa.field(self.name, kind, nullable=not self.required, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +89,12 @@ def ident(
     name: str, description: str, *, required: bool = False, otel: str | None = None
 ) -> Column:
     """An id, a name or a hash: kept verbatim."""
-    return Column(name, pa.string(), description, required=required, otel=otel)
+    return Column(name, TEXT, description, required=required, otel=otel)
 
 
 def text(name: str, description: str, *, required: bool = False) -> Column:
     """Words of people or models."""
-    return Column(name, pa.string(), description, required=required, free_text=True)
+    return Column(name, TEXT, description, required=required, free_text=True)
 
 
 def enum(
@@ -93,7 +106,7 @@ def enum(
     otel: str | None = None,
 ) -> Column:
     """One of a few accepted strings."""
-    return Column(name, pa.string(), description, required=required, otel=otel, values=values)
+    return Column(name, TEXT, description, required=required, otel=otel, values=values)
 
 
 def money(name: str, description: str) -> Column:
@@ -103,7 +116,7 @@ def money(name: str, description: str) -> Column:
 
 def seconds(name: str, description: str, *, otel: str | None = None) -> Column:
     """A duration in seconds."""
-    return Column(name, pa.float64(), description, unit="s", otel=otel)
+    return Column(name, NUMBER, description, unit="s", otel=otel)
 
 
 def moment(name: str, description: str, *, required: bool = False) -> Column:
@@ -113,7 +126,7 @@ def moment(name: str, description: str, *, required: bool = False) -> Column:
 
 def number(name: str, description: str, *, unit: str | None = None) -> Column:
     """A float; NaN is written as null, which means unknown."""
-    return Column(name, pa.float64(), description, unit=unit)
+    return Column(name, NUMBER, description, unit=unit)
 
 
 def count(
@@ -128,7 +141,7 @@ def count(
     """A whole number."""
     return Column(
         name,
-        pa.int32() if bits == 32 else pa.int64(),
+        SMALL if bits == 32 else WHOLE,
         description,
         required=required,
         unit=unit,
@@ -143,7 +156,7 @@ def small(name: str, description: str, *, required: bool = False) -> Column:
 
 def flag(name: str, description: str) -> Column:
     """True, false, or null where it does not apply."""
-    return Column(name, pa.bool_(), description)
+    return Column(name, FLAG, description)
 
 
 def tokens(name: str, description: str, *, otel: str | None = None) -> Column:

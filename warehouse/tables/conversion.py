@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from warehouse.errors import WarehouseError
 from warehouse.money import ONE_NANO
-from warehouse.tables.columns import MOMENT, MONEY, Column, TableSchema
+from warehouse.tables.columns import Column, TableSchema
+from warehouse.tables.kinds import MOMENT, MONEY, NUMBER, SINGLE, SMALL, WHOLE, arrow_type
 from warehouse.tables.schemas import SCHEMA_VERSION, schema, table_schema
 
 Row = Mapping[str, Any]
@@ -53,7 +54,7 @@ def _array(declared: TableSchema, column: Column, rows: Sequence[Row]) -> pa.Arr
     if column.name == "schema_version":
         values = [SCHEMA_VERSION if value is None else value for value in values]
     _refuse_silent_changes(declared, column, rows, values)
-    if pa.types.is_nested(column.type):
+    if column.type.nested:
         values = [_repaired(column, value) for value in values]
     try:
         array = _convert(column, values)
@@ -70,7 +71,8 @@ def _array(declared: TableSchema, column: Column, rows: Sequence[Row]) -> pa.Arr
 
 def _convert(column: Column, values: Sequence[Any]) -> pa.Array:
     # `from_pandas` is what makes NaN null.
-    return pa.array(values, type=column.type, from_pandas=pa.types.is_floating(column.type))
+    floats = column.type in (NUMBER, SINGLE)
+    return pa.array(values, type=arrow_type(column.type), from_pandas=floats)
 
 
 def _refuse_silent_changes(
@@ -79,7 +81,7 @@ def _refuse_silent_changes(
     # Arrow would take a naive time for UTC, a number for microseconds, and cut off a fraction.
     if column.type == MOMENT:
         wanted, fits = "a datetime with a time zone", _is_moment
-    elif pa.types.is_integer(column.type):
+    elif column.type in (WHOLE, SMALL):
         wanted, fits = "a whole number", _is_no_float
     else:
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from warehouse.tables.columns import (
     Column,
     TableSchema,
@@ -20,6 +18,7 @@ from warehouse.tables.columns import (
     tokens,
     version,
 )
+from warehouse.tables.kinds import SINGLE, TEXT, list_of
 from warehouse.tables.routing import GRADE_STATUS
 
 _PROFILE_ID = ident("profile_id", "The profile, one immutable version.", required=True)
@@ -80,21 +79,17 @@ CLUSTERS = TableSchema(
         small("cluster_id", "Number of the cluster, from 0.", required=True),
         Column(
             "centroid",
-            pa.list_(pa.float32()),
+            list_of(SINGLE),
             "Mean embedding of its training queries, one number a dimension.",
             required=True,
         ),
         count("size", "Training queries in it.", required=True),
-        Column("top_terms", pa.list_(pa.string()), "Words that set it apart."),
-        Column(
-            "example_query_ids", pa.list_(pa.string()), "Training queries nearest to its centroid."
-        ),
+        Column("top_terms", list_of(TEXT), "Words that set it apart."),
+        Column("example_query_ids", list_of(TEXT), "Training queries nearest to its centroid."),
         ident("embedding_model", "Name of the encoder.", required=True),
         ident("embedding_revision", "Fingerprint of the encoder: weights, dtype, length."),
         count("fit_seed", "Seed of the clustering."),
-        Column(
-            "fit_commit_ids", pa.list_(pa.string()), "Commits of the outcomes it was fitted on."
-        ),
+        Column("fit_commit_ids", list_of(TEXT), "Commits of the outcomes it was fitted on."),
         version(),
     ),
 )

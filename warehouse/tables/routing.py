@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from warehouse.tables.columns import (
-    MONEY,
     Column,
     TableSchema,
     count,
@@ -22,6 +19,7 @@ from warehouse.tables.columns import (
     tokens,
     version,
 )
+from warehouse.tables.kinds import MONEY, NUMBER, TEXT, list_of, struct_of
 
 ANSWER_STATUS = (
     "answered",
@@ -92,23 +90,13 @@ DECISIONS = TableSchema(
         number("propensity", "Probability with which the pair was drawn."),
         Column(
             "chances",
-            pa.list_(
-                pa.struct([pa.field("pair_id", pa.string()), pa.field("chance", pa.float64())])
-            ),
+            list_of(struct_of({"pair_id": TEXT, "chance": NUMBER})),
             "Every pair that could have been drawn, with its probability; null where one was "
             "certain, and in rows older than this column.",
         ),
         Column(
             "alternatives",
-            pa.list_(
-                pa.struct(
-                    [
-                        pa.field("pair_id", pa.string()),
-                        pa.field("score", pa.float64()),
-                        pa.field("cost_usd", MONEY),
-                    ]
-                )
-            ),
+            list_of(struct_of({"pair_id": TEXT, "score": NUMBER, "cost_usd": MONEY})),
             "The next best pairs with what the router expects of them.",
         ),
         text("reason", "Why this pair, in a sentence.", required=True),

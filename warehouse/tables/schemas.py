@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from warehouse.errors import WarehouseError
 from warehouse.tables.columns import TableSchema
@@ -23,6 +22,9 @@ from warehouse.tables.routing import (
     QUERIES,
     TRAJECTORIES,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCHEMA_VERSION = 4
 """Raised whenever a column is added, removed or changes its type."""
@@ -73,6 +75,8 @@ def schema(table: str) -> pa.Schema:
     Raises:
         WarehouseError: there is no such table.
     """
+    import pyarrow as pa
+
     return pa.schema([column.field() for column in table_schema(table).columns])
 
 
