@@ -21,7 +21,9 @@ def answers_folder(root: Path, run_id: str) -> Path:
 
 def dead_letters(root: Path, run: RunRecord) -> Path | None:
     """The file that lists the rows which could not be read, if there are any."""
+    if not run.bad_rows:
+        return None
     from tasks.read.stage import DEAD_LETTERS
 
     path = staging_folder(root, run.run_id) / DEAD_LETTERS
-    return path if run.bad_rows and path.exists() else None
+    return path if path.exists() else None

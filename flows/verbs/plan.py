@@ -13,7 +13,7 @@ from flows.settings import RouteSettings
 from flows.verbs.options import AsJson, command_line, with_settings
 
 if TYPE_CHECKING:
-    from tasks.plan import Plan
+    from tasks.plan.result import Plan
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -37,7 +37,7 @@ def show_plan(settings: RouteSettings) -> None:
 def make_plan(settings: RouteSettings) -> Plan:
     """The plan of what `atlas route` would do with these settings; spends nothing."""
     from flows.routing import route_job, say_staged
-    from tasks.plan import plan_route
+    from tasks.plan.plan import plan_route
     from tasks.route import prepare, stage
     from warehouse.ledger import open_ledger
 

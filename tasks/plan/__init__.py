@@ -3,8 +3,3 @@
 `result` is what a plan says, `backlog` walks what is left to do, `estimates` turns a profile into
 sums with intervals, `worst_case` knows what calls may cost at most, `plan` puts them together.
 """
-
-from tasks.plan.plan import plan_route
-from tasks.plan.result import ClusterRows, PairPlan, Plan
-
-__all__ = ["ClusterRows", "PairPlan", "Plan", "plan_route"]

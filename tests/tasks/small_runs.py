@@ -19,7 +19,8 @@ from profiles.profile import Profile, ProfileSettings
 from tasks.batch.equip import equipment
 from tasks.batch.stop import StopFlag
 from tasks.embedder import cached_embedder
-from tasks.plan import Plan, plan_route
+from tasks.plan.plan import plan_route
+from tasks.plan.result import Plan
 from tasks.profiling.store import publish_profile
 from tasks.route import Prepared, RouteJob, _run, prepare, stage
 from warehouse.ledger import open_ledger
