@@ -85,16 +85,13 @@ class Knowledge:
         self._profiles: dict[ProfileSettings, Profile] = {}
 
     def profile(self, choice: RouterChoice) -> Profile:
-        """The profile that a router decides from; one of a single cluster where it knows none.
-
-        Never one that was fitted for another router: where cells were not run, overall figures
-        follow the clusters, and a baseline may not depend on what it is compared with.
+        """The profile that a router decides from; for one without clusters, see `_baseline`.
 
         Raises:
             ProfileError: the rows cannot be clustered so.
             EmbeddingError: the texts cannot be embedded.
         """
-        clusters = choice.clusters or ClusterSettings(k=1)
+        clusters = choice.clusters or self._baseline
         learnt = choice.learnt or (clusters, choice.choose_k) in self._learnt
         settings = ProfileSettings(
             clusters=clusters,
@@ -107,6 +104,18 @@ class Knowledge:
                 self._note("train: fitting the predictor, and every router out of fold")
             self._profiles[settings] = self._fit(settings)
         return self._profiles[settings]
+
+    @property
+    def _baseline(self) -> ClusterSettings:
+        """Clusters behind the overall figures of a router that knows none, whoever else asks.
+
+        Where cells were not run, those figures follow the clusters. A sampler that looks at
+        clusters runs a pair where it may win, so within its own clusters alone what it left out is
+        like what it ran; as one cluster, a specialist would pass for the best pair everywhere.
+        """
+        if self._share.needs_embeddings:
+            return ClusterSettings(self._share.clusters, seed=self._share.seed)
+        return ClusterSettings(k=1)
 
     @property
     def outcomes(self) -> pl.DataFrame:
@@ -131,8 +140,7 @@ class Knowledge:
         vectors = self._embeddings()
         labels = np.zeros(len(vectors), np.int64)
         if share.needs_embeddings:
-            settings = ClusterSettings(share.clusters, seed=share.seed)
-            labels = fit_clusters(vectors, settings).assign(vectors).labels
+            labels = fit_clusters(vectors, self._baseline).assign(vectors).labels
         kept = cells_run(
             self._table, labels, sampler=share.sampler, share=share.cells, seed=share.seed
         )

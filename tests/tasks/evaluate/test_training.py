@@ -134,6 +134,22 @@ def test_a_baseline_does_not_depend_on_what_it_is_compared_with(longer, tmp_path
             assert figures | speeds == last[router][split] | speeds, (router, split)
 
 
+def test_a_specialist_that_was_run_where_it_shines_does_not_pass_for_the_best_pair(
+    longer, tmp_path
+):
+    path = longer / "outcomes.parquet"
+    of_birds = pl.col("query_id").str.starts_with("birds")
+    specialist = pl.when(of_birds).then(1.0).otherwise(0.0)
+    other = pl.when(pl.col("tool") == "python").then(0.6).otherwise(0.1)
+    score = pl.when(pl.col("model") == "small").then(specialist).otherwise(other)
+    pl.read_parquet(path).with_columns(score=score.cast(pl.Float32)).write_parquet(path)
+
+    job = _job(longer, tmp_path, "best-single", "fixed:big@@python", cells=0.3)
+    figures = _figures(job)
+
+    assert figures["best-single"]["test"]["micro"] == figures["fixed:big@@python"]["test"]["micro"]
+
+
 def test_a_share_without_a_scored_cell_is_refused_in_words_of_its_own(longer, tmp_path):
     job = _job(longer, tmp_path, "best-single", cells=0.0001, sampler="cells")
 
