@@ -45,6 +45,7 @@ class ChunkWorker:
         preparing: held by the chunk that loads its rows: two at once would both be late.
         turn: held by the chunk that begins rows.
         stopping: whether the user asked to stop; rows not begun are left for later.
+        grace_s: after an error, how long rows in flight may take to end: they are paid for.
         on_row: told of every row that ends.
         shared: columns that every row shares but the chunk's own id and time.
     """
@@ -62,6 +63,7 @@ class ChunkWorker:
     clock: Clock
     code_version: str
     hold_doubts: bool
+    grace_s: float
     preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -125,19 +127,27 @@ class ChunkWorker:
         closed: asyncio.Event,
     ) -> list[ItemResult]:
         exhausted = asyncio.Event()
+        broken: list[Exception] = []
+        grace: list[asyncio.TimerHandle] = []
 
         async def one(item: Item) -> ItemResult:
             if closed.is_set():
                 return ItemResult(item, "skipped_provider", error_type="provider_closed")
             if exhausted.is_set():
                 return ItemResult(item, "skipped_budget", error_type="budget")
-            if self.stopping():
+            if broken or self.stopping():
                 return ItemResult(item, "skipped_cancelled", error_type="cancelled")
             try:
                 result = await self.answerer.answer(item, chunk_id, stored)
             except ProvidersClosedError:
                 closed.set()
                 return ItemResult(item, "skipped_provider", error_type="provider_closed")
+            except Exception as error:
+                if not broken:
+                    loop = asyncio.get_running_loop()
+                    grace.append(loop.call_later(self.grace_s, _cancel, tasks))
+                broken.append(error)
+                return ItemResult(item, "skipped_cancelled", error_type="cancelled")
             if result.status == "skipped_budget":
                 exhausted.set()
             if result.finished:
@@ -154,9 +164,12 @@ class ChunkWorker:
                     task = group.create_task(one(item))
                     task.add_done_callback(self._free)
                     tasks.append(task)
-        except BaseExceptionGroup as group_error:
-            # Rows do not fail by exceptions, so all of these have one cause: say that one.
-            raise _first(group_error) from group_error
+        finally:
+            for timer in grace:
+                timer.cancel()
+        if broken:
+            # Rows do not fail by exceptions, so all of these have one cause: say the first.
+            raise broken[0]
         return [task.result() for task in tasks]
 
     def _free(self, _task: asyncio.Task[ItemResult]) -> None:
@@ -220,5 +233,6 @@ def _counts(rows: Tables, results: Sequence[ItemResult], kind: str) -> ChunkCoun
     )
 
 
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+def _cancel(tasks: Sequence[asyncio.Task[ItemResult]]) -> None:
+    for task in tasks:
+        task.cancel()

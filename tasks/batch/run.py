@@ -94,7 +94,13 @@ async def _work(
     progress.start(settings.unique_rows, resumed, settings.max_cost_usd)
     restore = stop.listen()
     try:
-        closed = await _walk(todo, wrap(worker.work), lambda: stop.requested or budget.exhausted)
+        closed = await _walk(
+            todo,
+            wrap(worker.work),
+            lambda: stop.requested or budget.exhausted,
+            stop.request,
+            2 * worker.grace_s,
+        )
     except Exception as error:
         with contextlib.suppress(Exception):
             ledger.update_run(settings.run_id, state="failed", message=str(error)[:500])
@@ -184,6 +190,7 @@ def _worker(
         clock=equipment.clock,
         code_version=settings.code_version,
         hold_doubts=not settings.resend,
+        grace_s=max(spec.limits.timeout_s for spec in equipment.pool.models.values()),
     )
 
 
@@ -191,8 +198,13 @@ async def _walk(
     todo: list[str],
     work: Callable[[str], Awaitable[ChunkReport]],
     stopping: Callable[[], bool],
+    halt: Callable[[], None],
+    grace_s: float,
 ) -> bool:
-    """Work chunks in order, a few at once; returns whether all providers were closed."""
+    """Work chunks in order, a few at once; returns whether all providers were closed.
+
+    Where one chunk fails, the others stop as if by hand: what they have in flight is paid for.
+    """
     running: set[asyncio.Future[ChunkReport]] = set()
     closed = False
     waiting = iter(todo)
@@ -207,6 +219,11 @@ async def _walk(
                 return closed
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             closed = closed or any(task.result().closed for task in done)
+    except Exception:
+        halt()
+        if running:
+            await asyncio.wait(running, timeout=grace_s)
+        raise
     finally:
         for task in running:
             task.cancel()

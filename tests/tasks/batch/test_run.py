@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -219,6 +221,64 @@ def test_a_backlog_that_another_process_reads_in_is_left_alone(workshop):
     report = workshop.route()
 
     assert ("complete", 5) == (report.state, report.counts.answered)
+
+
+class Slow:
+    """Answers when it is told to, or after some turns of the loop; one question breaks it."""
+
+    provider = "scripted"
+
+    def __init__(self, *, breaks_at="", when=None):
+        self.breaks_at, self.when = breaks_at, when
+        self.keys = []
+
+    async def complete(self, request):
+        self.keys.append(request.idempotency_key)
+        if self.breaks_at and self.breaks_at in request.messages[-1].content:
+            raise ArithmeticError("nobody thought of this")
+        if self.when is not None:
+            await self.when.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return PRICED
+
+    async def close(self):
+        pass
+
+
+def states(workshop):
+    ledger = open_ledger(workshop.root)
+    try:
+        return Counter(request.state for request in ledger.requests("run"))
+    finally:
+        ledger.close()
+
+
+def test_an_error_in_one_row_costs_none_of_those_in_flight(workshop):
+    workshop.backlog(10)
+    with pytest.raises(ArithmeticError, match="nobody thought of this"):
+        workshop.route(Slow(breaks_at="What is 3 plus"))
+    assert {"settled": 9, "claimed": 1} == states(workshop)
+    client = ScriptedClient(default=PRICED)
+
+    report = workshop.route(client)
+
+    assert ("complete", 10, 1) == (report.state, report.counts.answered, len(client.requests))
+
+
+def test_a_damaged_file_of_one_chunk_costs_none_of_another_ones_rows(workshop):
+    workshop.backlog(30)
+    workshop.route(ScriptedClient(default=PRICED), max_cost_usd=Decimal("0.0030"))
+    before = states(workshop)
+    damaged = max((workshop.root / "answers").rglob("*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    failed = asyncio.Event()
+    client = Slow(when=failed)
+
+    with pytest.raises(WarehouseError, match="cannot be trusted"):
+        workshop.route(client, stop=StopFlag(on_stop=failed.set))
+
+    assert before + Counter(settled=len(client.keys)) == states(workshop)
 
 
 def test_labelled_rows_are_graded_and_unreadable_answers_are_not_wrong(workshop):
