@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +37,8 @@ def simulate(
 
     The address goes to standard output, for the `endpoint` of a pool file.
     """
+    import asyncio
+
     from profiles.pool_file import load_pool
     from tasks.simulate.client import build_models
     from tasks.simulate.faults import Faults

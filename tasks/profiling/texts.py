@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tasks.profiling.cells import REASONS
 from tasks.report import formats as f
 from tasks.report.layout import Block, Column, Commands, Document, Labelled, Note, Style, Table
 
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 
 def plan_document(plan: ProfilePlan, commands: Sequence[str] = ()) -> Document:
     """What a profiling run would do, and what it would take."""
+    # Differences of two versions are shown by this module too, and need nothing of cells.
+    from tasks.profiling.cells import REASONS
+
     rows: list[tuple[str, str, Style]] = [
         ("from", plan.source, ""),
         ("cells", _cells(plan), ""),

@@ -72,31 +72,6 @@ def test_every_setting_is_a_flag_that_names_its_variable(atlas, words, settings,
         assert environment_name(name) in text
 
 
-def test_looking_imports_neither_prefect_nor_mlflow_nor_torch(atlas, finished):
-    program = """
-import json, sys
-from flows.cli import main
-heavy = {"prefect", "mlflow", "torch", "sentence_transformers", "sklearn", "sympy", "matplotlib"}
-found = {}
-for words in json.loads(sys.argv[1]):
-    main(words)
-    found[" ".join(words)] = sorted(heavy & set(sys.modules))
-print(json.dumps(found), file=sys.stderr)
-"""
-    commands = [["--help"], ["runs", "list"], ["runs", "show", "done"], ["tables", "answers"]]
-    commands += [["route", "--help"], ["profile", "run", "--help"], ["doctor", "--help"]]
-    result = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(commands)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=atlas.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert {" ".join(words): [] for words in commands} == json.loads(result.stderr)
-
-
 def test_a_plain_route_never_imports_prefect_or_mlflow(atlas, backlog):
     program = """
 import sys
