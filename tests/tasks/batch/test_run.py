@@ -9,12 +9,14 @@ from decimal import Decimal
 
 import pytest
 
+from tasks.batch.chunk import ChunkReport
+from tasks.batch.run import _walk
 from tasks.batch.stop import StopFlag
 from tasks.call.base import ChatResponse, Usage
 from tasks.call.errors import FatalError, Fate, RetryableError, RowError
 from tasks.call.scripted import ScriptedClient
 from warehouse.errors import LedgerBusyError, WarehouseError
-from warehouse.ledger import open_ledger
+from warehouse.ledger import ChunkCounts, open_ledger
 from warehouse.query import answers, attempts, committed
 from warehouse.run_lock import run_lock
 
@@ -224,20 +226,16 @@ def test_a_backlog_that_another_process_reads_in_is_left_alone(workshop):
 
 
 class Slow:
-    """Answers when it is told to, or after some turns of the loop; one question breaks it."""
+    """Answers after some turns of the loop; one question breaks it."""
 
     provider = "scripted"
 
-    def __init__(self, *, breaks_at="", when=None):
-        self.breaks_at, self.when = breaks_at, when
-        self.keys = []
+    def __init__(self, breaks_at):
+        self.breaks_at = breaks_at
 
     async def complete(self, request):
-        self.keys.append(request.idempotency_key)
-        if self.breaks_at and self.breaks_at in request.messages[-1].content:
+        if self.breaks_at in request.messages[-1].content:
             raise ArithmeticError("nobody thought of this")
-        if self.when is not None:
-            await self.when.wait()
         for _ in range(20):
             await asyncio.sleep(0)
         return PRICED
@@ -257,7 +255,7 @@ def states(workshop):
 def test_an_error_in_one_row_costs_none_of_those_in_flight(workshop):
     workshop.backlog(10)
     with pytest.raises(ArithmeticError, match="nobody thought of this"):
-        workshop.route(Slow(breaks_at="What is 3 plus"))
+        workshop.route(Slow("What is 3 plus"))
     assert {"settled": 9, "claimed": 1} == states(workshop)
     client = ScriptedClient(default=PRICED)
 
@@ -266,19 +264,19 @@ def test_an_error_in_one_row_costs_none_of_those_in_flight(workshop):
     assert ("complete", 10, 1) == (report.state, report.counts.answered, len(client.requests))
 
 
-def test_a_damaged_file_of_one_chunk_costs_none_of_another_ones_rows(workshop):
-    workshop.backlog(30)
-    workshop.route(ScriptedClient(default=PRICED), max_cost_usd=Decimal("0.0030"))
-    before = states(workshop)
-    damaged = max((workshop.root / "answers").rglob("*.parquet"))
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    failed = asyncio.Event()
-    client = Slow(when=failed)
+async def test_when_one_chunk_fails_the_others_stop_politely():
+    halted, ended = asyncio.Event(), []
 
-    with pytest.raises(WarehouseError, match="cannot be trusted"):
-        workshop.route(client, stop=StopFlag(on_stop=failed.set))
+    async def work(chunk_id):
+        if chunk_id == "damaged":
+            raise WarehouseError("its file is damaged")
+        await halted.wait()
+        ended.append(chunk_id)
+        return ChunkReport(chunk_id, ChunkCounts(), False, False)
 
-    assert before + Counter(settled=len(client.keys)) == states(workshop)
+    with pytest.raises(WarehouseError, match="its file is damaged"):
+        await _walk(["whole", "damaged", "later"], work, halted.is_set, halted.set, 10.0)
+    assert ["whole"] == ended
 
 
 def test_labelled_rows_are_graded_and_unreadable_answers_are_not_wrong(workshop):
