@@ -368,7 +368,7 @@ class TrainSettings(HomeSettings):
     """Pairs it chooses among: those of the pool that complement each other best."""
     epochs: int | None = Field(default=None, ge=1, le=10_000)
     """Passes over the questions (`exact`, else 40), iterations of sampled episodes (`ppo`, 150)."""
-    folds: int = Field(default=3, ge=0, le=20)
+    folds: int = Field(default=5, ge=0, le=20)
     """Folds of the guard, which trusts the policy where it is better left out; 0 has no guard."""
     networks: int = Field(default=1, ge=1, le=16)
     """Networks trained from different seeds and averaged."""

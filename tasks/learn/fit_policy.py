@@ -52,7 +52,9 @@ class PolicySettings:
         candidates: pairs a lattice is built over; the most complementary ones of the pool.
         max_calls: T, calls a question.
         estimator: `exact` or `ppo`.
-        folds: of the cross-fitting behind the guard; 0 trusts the policy without one.
+        folds: of the cross-fitting behind the guard; 0 trusts the policy without one. By three,
+            networks trained on two thirds of the questions, a policy was judged 0.3 points too low
+            at the prices where it gains; by five less.
         networks: trained from different seeds, and averaged.
         cascade_pairs: longest cascade that is looked for.
     """
@@ -61,7 +63,7 @@ class PolicySettings:
     max_calls: int = 4
     components: int = 8
     estimator: str = "exact"
-    folds: int = 3
+    folds: int = 5
     networks: int = 1
     cascade_pairs: int = 3
     aggregator: AggregatorTraining = field(default_factory=AggregatorTraining)
