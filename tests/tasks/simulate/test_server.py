@@ -37,11 +37,11 @@ class Echo:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen within 5 s")
+    raise AssertionError("it did not happen within a minute")
 
 
 @asynccontextmanager
@@ -198,7 +198,7 @@ async def test_hanging_requests_do_not_keep_the_server_from_stopping() -> None:
     async with running("hang=1") as (server, session):
         hanging = asyncio.create_task(ask(session))
         await until(lambda: bool(server.account.by_key))
-        await asyncio.wait_for(server.stop(), 5)
+        await asyncio.wait_for(server.stop(), 60)
 
         with pytest.raises(aiohttp.ClientError):
             await hanging
@@ -210,11 +210,13 @@ async def test_hanging_requests_do_not_keep_the_server_from_stopping() -> None:
 
 
 async def test_an_answer_is_counted_even_when_its_client_has_gone() -> None:
-    async with running("latency=0.2") as (server, session):
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(ask(session), 0.1)
-        assert server.account.answered == 0
-        await asyncio.sleep(0.2)
+    async with running("latency=0.3") as (server, session):
+        asking = asyncio.create_task(ask(session))
+        await until(lambda: bool(server.account.by_key))
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await until(lambda: server.account.answered > 0)
 
         assert server.account.by_key["k"].answered == 1
 
@@ -224,7 +226,8 @@ async def test_latencies_are_those_of_the_model_scaled_and_the_faults_on_top() -
         began_s = asyncio.get_running_loop().time()
         await ask(s)
 
-        assert 0.15 <= asyncio.get_running_loop().time() - began_s < 1.0
+        # Unscaled it would be ten seconds.
+        assert 0.15 <= asyncio.get_running_loop().time() - began_s < 5.0
 
 
 async def test_faults_change_while_the_server_runs() -> None:
@@ -290,5 +293,5 @@ async def test_run_forever_ends_at_a_signal() -> None:
 
     os.kill(os.getpid(), signal.SIGTERM)
 
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
     assert urls == [server.url]
