@@ -46,11 +46,11 @@ def spec(endpoint: str | None, **changes: Any) -> ModelSpec:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen within 5 s")
+    raise AssertionError("it did not happen within a minute")
 
 
 @asynccontextmanager
@@ -189,10 +189,10 @@ async def test_a_quota_that_is_used_up_is_fatal() -> None:
 
 async def test_a_server_that_hangs_is_a_timeout_of_unknown_fate() -> None:
     async with simulated("hang=1") as server, client_of(server.url) as client:
-        error = await failure(client, dataclasses.replace(REQUEST, timeout_s=0.15))
+        error = await failure(client, dataclasses.replace(REQUEST, timeout_s=0.5))
 
     assert (error.error_type, error.fate) == ("timeout", Fate.UNKNOWN)
-    assert "within 0.15 s" in str(error)
+    assert "within 0.5 s" in str(error)
 
 
 async def test_a_body_that_stops_half_way_is_a_timeout_too() -> None:
@@ -201,11 +201,11 @@ async def test_a_body_that_stops_half_way_is_a_timeout_too() -> None:
     async def stall(http: web.Request) -> web.StreamResponse:
         assert http.transport is not None
         http.transport.write(head)  # type: ignore[attr-defined]
-        await asyncio.sleep(1)
+        await asyncio.sleep(60)
         return web.Response()
 
     async with serving(stall) as endpoint, client_of(endpoint) as client:
-        error = await failure(client, dataclasses.replace(REQUEST, timeout_s=0.15))
+        error = await failure(client, dataclasses.replace(REQUEST, timeout_s=0.5))
 
     assert (error.error_type, error.fate, error.http_status) == ("timeout", Fate.UNKNOWN, 200)
 
