@@ -221,28 +221,28 @@ def server(atlas):
         atlas.write("http.yaml", SERVED.format(provider=f"provider: openai, endpoint: '{url}'"))
         yield url
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def test_cancelling_a_live_run_keeps_what_it_did_and_the_same_command_ends_it(
     atlas, backlog, server
 ):
-    words = ("route", backlog(30), "--pool", "http.yaml", "--router", "fixed:sim@@none")
+    words = ("route", backlog(100), "--pool", "http.yaml", "--router", "fixed:sim@@none")
     words = (*words, "--name", "live", "--concurrency", 2)
     with atlas.start(*words) as process:
-        while "0/30" not in process.stderr.readline():
+        while "0/100" not in process.stderr.readline():
             assert process.poll() is None, "the run ended before it could be cancelled"
         cancelled = atlas("runs", "cancel", "live")
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     state = atlas("runs", "show", "live", "--json").json()
-    resumed = atlas(*words, "--concurrency", 30)
+    resumed = atlas(*words, "--concurrency", 50)
 
     assert 0 == cancelled.code
     assert 130 == process.returncode
     assert "cancelled" == state["state"]
     assert state["rows"]["waiting"] > 0
     assert 0 == resumed.code
-    assert 30 == answers(atlas.folder / "warehouse/data", "live").collect().height
+    assert 100 == answers(atlas.folder / "warehouse/data", "live").collect().height
 
 
 def test_a_dead_run_is_marked_cancelled_and_a_complete_one_is_refused(atlas, backlog, finished):
