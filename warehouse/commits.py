@@ -246,6 +246,8 @@ def explained(error: OSError, path: Path, doing: str) -> WarehouseError:
         remedy = "It may not be written to: change its permissions or choose another folder."
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT):
         remedy = "Check the path: a folder is missing on it, or a file stands where one should."
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "Allow this process more open files (`ulimit -n 4096`) or lower --concurrency."
     elif error.errno == errno.EIO:
         remedy = "The disk reports a fault: check it before anything else."
     reason = os.strerror(error.errno) if error.errno else str(error)

@@ -121,7 +121,8 @@ def test_ids_that_cannot_name_a_file_are_refused(tmp_path: Path, name: str) -> N
         (errno.EROFS, "choose another folder"),
         (errno.EACCES, "choose another folder"),
         (errno.EIO, "reports a fault"),
-        (errno.EMFILE, "run the same command again"),
+        (errno.EMFILE, "more open files"),
+        (errno.EBUSY, "run the same command again"),
     ],
 )
 @pytest.mark.parametrize("moment", ["write", "sync", "rename"])

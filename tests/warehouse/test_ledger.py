@@ -279,6 +279,21 @@ def test_the_sent_log_outlives_its_writer(tmp_path):
     log.close()
 
 
+def test_a_sent_log_on_a_full_disk_lets_no_request_leave(tmp_path, monkeypatch):
+    path = sent_log_path(tmp_path, "r1")
+    log = SentLog(path)
+    log.note("q1")
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda handle, line: write(handle, line[:2]))
+        with pytest.raises(OSError, match="No space left"):
+            log.note("q2-of-which-two-bytes-fit")
+    log.note("q3")
+
+    assert {"q1", "q3"} == sent_requests(path)
+    log.close()
+
+
 @pytest.mark.parametrize("content", [None, "", "another-boot\nq1\n", "\xff\xfe"])
 def test_a_sent_log_that_proves_nothing_says_nothing(tmp_path, content):
     path = tmp_path / "r1.sent"

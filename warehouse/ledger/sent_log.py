@@ -9,6 +9,7 @@ claim is in doubt.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -25,12 +26,23 @@ class SentLog:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        self._path = path
         self._handle = os.open(path, flags, 0o644)
         os.write(self._handle, f"{boot_id()}\n".encode())
 
     def note(self, request_id: str) -> None:
-        """Say that a request leaves now."""
-        os.write(self._handle, f"{request_id}\n".encode())
+        """Say that a request leaves now.
+
+        Raises:
+            OSError: the disk is full; the request must not leave.
+        """
+        line = f"{request_id}\n".encode()
+        written = os.write(self._handle, line)
+        if written != len(line):
+            # A full disk takes the beginning of a line and says nothing: whoever reads the log
+            # would take this request, and the next one too, for one that never left.
+            os.ftruncate(self._handle, os.fstat(self._handle).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def close(self) -> None:
         """Close the file."""
