@@ -21,13 +21,16 @@ class StopFlag:
             self._on_stop()
 
     def listen(self) -> Callable[[], None]:
-        """Stop on SIGINT and SIGTERM; the second signal of a kind does what it always does.
+        """Stop on SIGINT, SIGTERM and SIGHUP; the second of a kind does what it always does.
 
         Returns:
             A function that restores the signals. Outside the main thread nothing is changed.
         """
         loop = asyncio.get_running_loop()
-        caught = (signal.SIGINT, signal.SIGTERM)
+        caught = [signal.SIGINT, signal.SIGTERM]
+        # A terminal that is closed; under nohup the signal is ignored, and stays so.
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            caught.append(signal.SIGHUP)
 
         def first(number: signal.Signals) -> None:
             loop.remove_signal_handler(number)
