@@ -190,13 +190,12 @@ class Stage:
         policy = fitted.policy
         index = profile.index()
         columns = np.array([index[pair] for pair in policy.pairs])
-        told = policy.expect(profile, questions.texts, questions.embeddings)
         recorded = replace(
             fitted.recorded,
             keys=questions.keys[:, columns],
             scores=questions.scores[:, columns],
             costs=questions.costs[:, columns],
-            priors=told.priors,
+            priors=policy.priors(profile, questions.texts, questions.embeddings),
             components=policy.components.of(questions.embeddings),
         )
         lattice = fitted.environment.lattice
@@ -204,7 +203,7 @@ class Stage:
             recorded, lattice, observe(recorded, lattice, policy.aggregator)
         )
         self._profile, self._policy = profile, policy
-        self._away = whereabouts(profile, questions.embeddings, told.familiar).away
+        self._away = whereabouts(profile, questions.embeddings).away
 
     def play(self, strategy: Strategy) -> Played:
         """Every question by a strategy."""

@@ -42,8 +42,7 @@ class Whereabouts(NamedTuple):
     distance: Matrix
     """Euclidean, to that centroid."""
     away: NDArray[np.bool_]
-    """Farther from it than 99 % of the training questions are, or no member of a training dataset
-    by the familiarity of the profile's predictor."""
+    """Farther from it than 99 % of the training questions are."""
 
 
 class Prospect(NamedTuple):
@@ -55,8 +54,6 @@ class Prospect(NamedTuple):
     """(n, K) of their embeddings."""
     where: Whereabouts | None = None
     """None where nobody looked."""
-    familiar: NDArray[np.bool_] | None = None
-    """(n,) whether they pass for members of a training dataset; None where nobody knows."""
 
 
 Foresee = Callable[[Sequence[str], "NDArray[np.float32] | None"], Prospect]
@@ -193,8 +190,7 @@ def strategy_guide(
 
     def foresee(texts: Sequence[str], embeddings: NDArray[np.float32] | None) -> Prospect:
         assert embeddings is not None
-        told = policy.expect(profile, texts, embeddings)
-        return Prospect(told.priors, policy.components.of(embeddings), familiar=told.familiar)
+        return Prospect(policy.priors(profile, texts, embeddings), policy.components.of(embeddings))
 
     return Guide(
         name=name,

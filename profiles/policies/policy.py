@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from profiles.errors import ProfileError
 from profiles.fingerprint import canonical_json
-from profiles.policies.priors import Components, Expected, expect
+from profiles.policies.priors import Components, query_priors
 from profiles.policies.strategies import CallOnce, Cascade, Learnt, Strategy
 
 if TYPE_CHECKING:
@@ -163,24 +163,17 @@ class Policy:
         msg = f"there is no strategy {name!r}; strategies are hybrid, {', '.join(_STRATEGIES)}"
         raise ProfileError(msg)
 
-    def expect(
+    def priors(
         self, profile: Profile, texts: Sequence[str], embeddings: NDArray[np.float32]
-    ) -> Expected:
-        """What is expected of the candidate pairs on n new questions; priors are (n, C).
+    ) -> Matrix:
+        """(n, C) priors of the candidate pairs on new questions.
 
         Raises:
             ProfileError: the profile is not the one the policy was trained on.
         """
         check_policy(self, profile)
         columns = [profile.index()[pair] for pair in self.pairs]
-        told = expect(profile, texts, embeddings)
-        return told._replace(priors=told.priors[:, columns])
-
-    def priors(
-        self, profile: Profile, texts: Sequence[str], embeddings: NDArray[np.float32]
-    ) -> Matrix:
-        """(n, C) priors of the candidate pairs on new questions, see `expect`."""
-        return self.expect(profile, texts, embeddings).priors
+        return query_priors(profile, texts, embeddings)[:, columns]
 
 
 _STRATEGIES = (SINGLE, PREDICTOR, CASCADE, POLICY)

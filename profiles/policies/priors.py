@@ -76,23 +76,8 @@ def training_priors(profile: Profile) -> Matrix:
     return _known(_mean(clusters, predicted), profile)
 
 
-class Expected(NamedTuple):
-    """What a profile expects of n new questions."""
-
-    priors: Matrix
-    """(n, P)."""
-    familiar: NDArray[np.bool_]
-    """(n,) whether the question passes for a member of a training dataset, see
-    `profiles.predictor.familiarity`; all do where the profile has no predictor."""
-
-
 def query_priors(profile: Profile, texts: Sequence[str], embeddings: NDArray[np.float32]) -> Matrix:
-    """(n, P) priors of new questions, see `expect`."""
-    return expect(profile, texts, embeddings).priors
-
-
-def expect(profile: Profile, texts: Sequence[str], embeddings: NDArray[np.float32]) -> Expected:
-    """Priors of new questions, and whether they are like those of training.
+    """(n, P) priors of new questions.
 
     Args:
         profile: what is known.
@@ -104,9 +89,10 @@ def expect(profile: Profile, texts: Sequence[str], embeddings: NDArray[np.float3
     table, _, _ = routing_tables(profile.statistics, ClusterRouterSettings())
     clusters = table[np.where(beyond, profile.k, places)]
     if profile.predictor is None:
-        return Expected(_known(clusters, profile), np.ones(len(texts), np.bool_))
-    told = profile.predictor.predict(texts, embeddings)
-    return Expected(_known(_mean(clusters, told.probability), profile), told.familiar)
+        return _known(clusters, profile)
+    return _known(
+        _mean(clusters, profile.predictor.predict(texts, embeddings).probability), profile
+    )
 
 
 def _mean(one: Matrix, other: Matrix) -> Matrix:

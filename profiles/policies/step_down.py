@@ -1,10 +1,8 @@
 """Off the training distribution a multi-step strategy steps down to a more cautious one.
 
-What a policy or a predictor says of a question rests on training questions like it. Two kinds of
-question have none: one that lies farther from its nearest centroid than 99 % of those (the radius
-by which the cluster router, too, falls back to overall figures), and one that passes for a member
-of no training dataset (`profiles.predictor.familiarity`, by which the predictor router keeps the
-best single pair). There the policy steps down to the cascade of its price
+What a policy or a predictor says of a question rests on training questions like it. One that lies
+farther from its nearest centroid than 99 % of those (the radius by which the cluster router, too,
+falls back to overall figures) has none. There the policy steps down to the cascade of its price
 point, which goes by agreement between answers alone; where the policy has no cascade, and from
 the predictor, it is the single pair of best overall utility at the price, as the cluster router
 chooses where no cluster speaks for a question. Single pairs and cascades are left as they are:
@@ -74,31 +72,20 @@ def step_down(guide: Guide, policy: Policy, profile: Profile) -> Guide:
 
     def look(texts: Sequence[str], embeddings: NDArray[np.float32] | None) -> Prospect:
         assert embeddings is not None
-        prospect = foresee(texts, embeddings)
-        return prospect._replace(where=whereabouts(profile, embeddings, prospect.familiar))
+        return foresee(texts, embeddings)._replace(where=whereabouts(profile, embeddings))
 
     strategy = guide.strategy if far is None else StepDown(guide.strategy, far)
     return replace(guide, foresee=look, needs_embeddings=True, strategy=strategy)
 
 
-def whereabouts(
-    profile: Profile,
-    embeddings: NDArray[np.float32],
-    familiar: NDArray[np.bool_] | None = None,
-) -> Whereabouts:
+def whereabouts(profile: Profile, embeddings: NDArray[np.float32]) -> Whereabouts:
     """Where n questions lie among a profile's training questions.
-
-    Args:
-        profile: its clusters and their radius.
-        embeddings: (n, D).
-        familiar: (n,) see `profiles.policies.priors.Expected`; None goes by the clusters alone.
 
     Raises:
         ProfileError: the (n, D) embeddings are of another width or not finite.
     """
     cluster, distance = profile.clusters.assign(embeddings)
-    away = profile.clusters.is_out_of_distribution(distance)
-    return Whereabouts(cluster, distance, away if familiar is None else away | ~familiar)
+    return Whereabouts(cluster, distance, profile.clusters.is_out_of_distribution(distance))
 
 
 def decided_by(guide: Guide, *, away: bool) -> tuple[str, str]:
@@ -112,7 +99,8 @@ def decided_by(guide: Guide, *, away: bool) -> tuple[str, str]:
     if not away or not isinstance(strategy, StepDown):
         return strategy.name, ""
     return strategy.far.name, (
-        f"unlike the training questions, so by {strategy.far.name} instead of {strategy.near.name}"
+        "farther from its cluster than 99 % of the training questions, so by "
+        f"{strategy.far.name} instead of {strategy.near.name}"
     )
 
 
