@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from profiles.fingerprint import build_pool
-from profiles.pool import Limits, ModelSpec, Pair, Pool, Prices, ToolSpec
+from profiles.pool import (
+    PAIR_SEPARATOR,
+    Limits,
+    ModelSpec,
+    Pair,
+    Pool,
+    Prices,
+    ToolSpec,
+)
 from tasks.call.recorded import REQUIRED_COLUMNS, RecordedClient, RecordedTableError
 from tasks.grade.base import Reference
 from tasks.query import Query
@@ -250,6 +258,18 @@ def _split_problems(queries: pl.DataFrame, *, needs_test: bool) -> list[str]:
 def _outcome_problems(queries: pl.DataFrame, outcomes: pl.DataFrame) -> list[str]:
     import polars as pl
 
+    problems = []
+    for name in ("model", "tool"):
+        column = outcomes.get_column(name)
+        unfit = (column == "") | column.str.contains(PAIR_SEPARATOR, literal=True)
+        rows = unfit.arg_true()
+        if len(rows):
+            problems.append(
+                f"column {name!r} has {column[rows[0]]!r} in row {rows[0] + 1}: a name may neither"
+                f" be empty nor hold {PAIR_SEPARATOR!r}, which parts model from tool"
+            )
+    if problems:
+        return problems
     train = queries.filter(pl.col("split") == TRAIN)
     learnt = outcomes.join(train.select("query_id"), on="query_id", how="semi")
     if learnt.is_empty():
