@@ -228,7 +228,7 @@ def race_on_table(environment: Environment, name: str, seeds: int, theirs: dict[
     """To 95 % of the validation utility at which the exact gradient ends."""
     times: dict[str, list[Time]] = {}
     for seed in range(seeds):
-        exact = ExactTraining(seed=seed)
+        exact = ExactTraining(epochs=40, seed=seed)
         _, hold = learning_rows(environment, exact.validation, seed)
         loop = Loop(
             exact.network, exact.learning_rate, exact.weight_decay, looks=1, seed=seed

@@ -49,7 +49,7 @@ SECONDS = 60.0
 
 NETWORK = NetworkSettings(dropout=0.0, components=len(KINDS))
 EXACT = ExactTraining(network=NETWORK, prices=PRICES, epochs=24, learning_rate=5e-3)
-PPO = PPOTraining(network=NETWORK, prices=PRICES, iterations=50, episodes=512)
+PPO = PPOTraining(network=NETWORK, prices=PRICES, iterations=50, episodes=512, first_episodes=128)
 
 
 class Vote(Plurality):

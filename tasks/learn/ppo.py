@@ -13,6 +13,7 @@ worked out by hand (`tasks.learn.network_gradient`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,8 +47,8 @@ class PPOTraining:
         iterations: of sampling and improving; learning rate and entropy bonus fall to 0 over them.
         episodes: sampled per iteration, all under one policy.
         first_episodes: sampled in the first iteration; every further one samples twice as many as
-            the one before, up to `episodes`. The passes have as many minibatches as later ones, of
-            fewer steps: a network that knows nothing learns as much from a few episodes.
+            the one before, up to `episodes`: a network that knows nothing learns as much from a
+            few. Minibatches are shorter then, by the square root of the share of episodes.
         clip: ε of the ratio; `value_clip` of the value's change.
         gae: λ of the advantages.
         epochs: passes over the episodes of an iteration, in minibatches of about `batch` steps.
@@ -59,7 +60,7 @@ class PPOTraining:
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(dropout=0.0))
     iterations: int = 80
     episodes: int = 1024
-    first_episodes: int = 128
+    first_episodes: int = 256
     clip: float = 0.2
     value_clip: float = 0.2
     gae: float = 0.95
@@ -312,7 +313,7 @@ class PPO:
         """Whole episodes in random order."""
         training = self.settings
         episodes = len(steps.place)
-        batch_steps = training.batch * episodes / training.episodes
+        batch_steps = training.batch * math.sqrt(episodes / training.episodes)
         count = min(episodes, max(1, round(len(steps.batch.actions) / batch_steps)))
         for _ in range(training.epochs):
             place = steps.place[torch.randperm(len(steps.place))]
