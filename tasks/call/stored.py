@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import orjson
+
 from tasks.call.base import ChatResponse, RecordedOutcome, ToolCall, Usage
 from tasks.call.errors import CallError, FatalError, Fate, RetryableError, RowError
 
@@ -44,7 +46,11 @@ def pack(
 
 def pack_value(value: object) -> str:
     """JSON in which Decimals and moments survive."""
-    return _encoder.encode(value)
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except orjson.JSONEncodeError:
+        # Half surrogate pairs and whole numbers beyond 64 bits, which only the slow one knows.
+        return _encoder.encode(value)
 
 
 def unpack_value(payload: str) -> Any:  # noqa: ANN401
