@@ -113,14 +113,21 @@ def route_job(settings: RouteSettings, flow_run_id: str | None = None) -> RouteJ
 async def _route(
     settings: RouteSettings, prepared: Prepared, env: Mapping[str, str], wrap: WrapChunk
 ) -> RunReport:
+    from flows.unfinished import say_unfinished
+
     progress = SessionProgress(settings, prepared.run_id)
+
+    def begun(staged: Staged) -> None:
+        say_staged(settings.backlog, staged)
+        say_unfinished(settings, prepared)
+
     return await route(
         prepared,
         env=env,
         progress=progress,
         stop=StopFlag(on_stop=lambda: progress.note(STOPPING)),
         wrap=wrap,
-        on_staged=lambda staged: say_staged(settings.backlog, staged),
+        on_staged=begun,
     )
 
 

@@ -66,15 +66,27 @@ def open_run(
 
 
 def _differs(run: RunRecord, identity: Mapping[str, Any]) -> str:
-    known = json.loads(run.config_json)
-    wanted = json.loads(json.dumps(identity, default=str))
-    changed = sorted(
-        key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key)
-    )
-    details = "; ".join(
-        f"{key}: {known.get(key)!r} then, {wanted.get(key)!r} now" for key in changed
-    )
+    details = "; ".join(differences(json.loads(run.config_json), identity))
     return (
         f"Run {run.run_id!r} exists with another configuration ({details}). "
         "Repeat the first command to resume it, or give this one its own --name."
     )
+
+
+_FILES = {"input_sha256": "the content of the backlog", "pool": "the content of the pool file"}
+"""Parts of an identity that are hashes of files, which say nothing to people."""
+
+
+def differences(known: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
+    """What differs between the identities of two runs, in words, by the name of the setting.
+
+    Args:
+        known: of the run that exists, as the ledger keeps it.
+        identity: of the one that is asked for.
+    """
+    wanted = json.loads(json.dumps(identity, default=str))
+    changed = [key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key)]
+    return [
+        _FILES.get(key) or f"{key}: {known.get(key)!r} then, {wanted.get(key)!r} now"
+        for key in sorted(changed)
+    ]

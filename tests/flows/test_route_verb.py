@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 
 import polars as pl
@@ -254,3 +255,31 @@ def test_a_dead_run_is_marked_cancelled_and_a_complete_one_is_refused(atlas, bac
     assert (0, 1) == (dead.code, complete.code)
     assert "cancelled" == atlas("runs", "show", "dead", "--json").json()["state"]
     assert 0 == atlas(*words).code
+
+
+def test_a_changed_backlog_says_that_the_run_of_the_old_one_is_not_finished(atlas, backlog):
+    words = ("route", backlog(60), *FIXED, "--chunk-size", 10)
+    stopped = atlas(*words, "--max-cost", "0.0015")
+    backlog(61)
+
+    begun = atlas(*words, "--max-cost", "0.0016")
+    again = atlas(*words)
+
+    assert 3 == stopped.code
+    assert "is not finished" not in stopped.err
+    [note] = [line for line in begun.err.splitlines() if "is not finished" in line]
+    assert re.search(r"run backlog-\w{10} of the same file is not finished: \d+ of 60 rows", note)
+    assert "the content of the backlog" in note
+    assert 0 == again.code
+    assert "is not finished" not in again.err
+
+
+def test_another_router_than_an_unfinished_runs_is_said(atlas, backlog):
+    file = backlog(60)
+    atlas("route", file, *FIXED, "--chunk-size", 10, "--max-cost", "0.0015")
+
+    other = atlas("route", file, "--router", "fixed:large@@none", "--chunk-size", 10)
+    named = atlas("route", file, "--router", "fixed:small@@none", "--seed", 5, "--name", "mine")
+
+    assert "router: 'fixed:small@@none' then, 'fixed:large@@none' now" in other.err
+    assert "is not finished" not in named.err
