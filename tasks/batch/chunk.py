@@ -164,6 +164,9 @@ class ChunkWorker:
                     task = group.create_task(one(item))
                     task.add_done_callback(self._free)
                     tasks.append(task)
+        except BaseExceptionGroup as group_error:
+            # Whatever is no error of a row, an exit say, ends everything at once and as itself.
+            raise _first(group_error) from group_error
         finally:
             for timer in grace:
                 timer.cancel()
@@ -236,3 +239,7 @@ def _counts(rows: Tables, results: Sequence[ItemResult], kind: str) -> ChunkCoun
 def _cancel(tasks: Sequence[asyncio.Task[ItemResult]]) -> None:
     for task in tasks:
         task.cancel()
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
