@@ -2,7 +2,8 @@
 
 A budget is a mean over questions. The price is the smallest of a fine grid at which a strategy,
 played on the training questions, keeps within it; a cascade is the most accurate one that does.
-What a policy is worth there is judged by networks that were not trained on the question.
+What a policy is worth there is judged by networks that were not trained on the question, at the
+price at which they keep within the budget.
 """
 
 from __future__ import annotations
@@ -98,8 +99,9 @@ def hybrid_within(
 ) -> tuple[Strategy, float | None, float]:
     """The guarded choice among strategies that keep within a budget on train, price and load.
 
-    Single pair, predictor, cascade and policy each come as they best fit the budget; a bolder one
-    must gain a standard error of accuracy, for the money is the same.
+    Single pair, predictor, cascade and policy each come as they best fit the budget. Cascade and
+    policy both spend it: the one of better held-out accuracy stands for both. A bolder strategy
+    must gain a standard error over a more cautious one, which spends less.
     """
     from profiles.policies.policy import POLICY, PREDICTOR, SINGLE
     from tasks.learn.guard import guard
@@ -114,11 +116,15 @@ def hybrid_within(
         options[cascade.name] = cascade, None, load, played
     price, load = price_within(fitted, POLICY, budget)
     strategy = fitted.policy.strategy(POLICY, price)
-    options[POLICY] = strategy, price, load, _held_out(fitted, POLICY, price)
-    within = [(name, one[3]) for name, one in options.items() if one[2] <= 1]
-    least = min(options, key=lambda name: options[name][2])
-    chosen, _ = guard(within or [(least, options[least][3])], 0.0)
-    return options[chosen][:3]
+    options[POLICY] = strategy, price, load, _crossed_within(fitted, budget)
+    within = {name: one for name, one in options.items() if one[2] <= 1}
+    if not within:
+        return min(options.values(), key=lambda one: one[2])[:3]
+    spending = within.keys() - {SINGLE, PREDICTOR}
+    if len(spending) > 1:
+        del within[min(spending, key=lambda name: float(within[name][3].score.mean()))]
+    chosen, _ = guard([(name, one[3]) for name, one in within.items()], 0.0)
+    return within[chosen][:3]
 
 
 def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float, float]:
@@ -146,6 +152,24 @@ def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float,
             break
     load, price = min(loads)
     return price, load
+
+
+def _crossed_within(fitted: Fitted, budget: QueryBudget) -> Played:
+    """What networks that were not trained on a question do on it within the same budget.
+
+    The price is theirs: at the price of the networks that will route they would spend otherwise,
+    and a strategy that spends less would be judged in place of the one that is asked about.
+    """
+    from profiles.policies.policy import POLICY
+    from tasks.learn.training import price_grid
+
+    tried = []
+    for price in price_grid(count=_PRICES).tolist():
+        played = _held_out(fitted, POLICY, price)
+        tried.append((_load(fitted, played, budget), played))
+        if tried[-1][0] <= 1:
+            break
+    return min(tried, key=lambda one: one[0])[1]
 
 
 def _load(fitted: Fitted, played: Played, budget: QueryBudget) -> float:
