@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from tasks.batch.answer import Answerer
 from tasks.batch.chunk import ChunkReport, ChunkWorker
+from tasks.batch.collector import rare_collections
 from tasks.batch.item import ItemResult, ItemSource
 from tasks.batch.opening import open_run
 from tasks.batch.rows import RowContext
@@ -54,7 +55,7 @@ async def run_batch(
         LedgerBusyError: another live process works on the run.
         WarehouseError: the run exists with another configuration, or its files cannot be written.
     """
-    with run_lock(settings.root, settings.run_id):
+    with run_lock(settings.root, settings.run_id), rare_collections():
         run = open_run(settings, ledger, source, equipment.clock)
         states = ledger.chunk_states(settings.run_id)
         before = _total(states)
