@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from profiles.policies.strategies import Cascade, Strategy
@@ -138,19 +140,15 @@ def price_within(fitted: Fitted, name: str, budget: QueryBudget) -> tuple[float,
         budget: means over questions.
     """
     from tasks.learn.live import play_strategy
-    from tasks.learn.training import price_grid
 
     rows = np.arange(len(fitted.recorded))
-    loads: list[tuple[float, float]] = []
-    for price in price_grid(count=_PRICES).tolist():
+
+    def play(price: float) -> Played:
         # The networks that will route: what they spend is no secret of the labels, so training
         # questions do not flatter it, while networks of other folds would spend differently.
-        strategy = fitted.policy.strategy(name, price)
-        played = play_strategy(fitted.environment, rows, strategy)
-        loads.append((_load(fitted, played, budget), price))
-        if loads[-1][0] <= 1:
-            break
-    load, price = min(loads)
+        return play_strategy(fitted.environment, rows, fitted.policy.strategy(name, price))
+
+    load, price, _ = _first_within(fitted, budget, play)
     return price, load
 
 
@@ -161,15 +159,23 @@ def _crossed_within(fitted: Fitted, budget: QueryBudget) -> Played:
     and a strategy that spends less would be judged in place of the one that is asked about.
     """
     from profiles.policies.policy import POLICY
+
+    return _first_within(fitted, budget, lambda price: _held_out(fitted, POLICY, price))[2]
+
+
+def _first_within(
+    fitted: Fitted, budget: QueryBudget, play: Callable[[float], Played]
+) -> tuple[float, float, Played]:
+    """Load, price and outcome at the smallest price within a budget, else at the least load."""
     from tasks.learn.training import price_grid
 
     tried = []
     for price in price_grid(count=_PRICES).tolist():
-        played = _held_out(fitted, POLICY, price)
-        tried.append((_load(fitted, played, budget), played))
+        played = play(price)
+        tried.append((_load(fitted, played, budget), price, played))
         if tried[-1][0] <= 1:
             break
-    return min(tried, key=lambda one: one[0])[1]
+    return min(tried, key=lambda one: one[:2])
 
 
 def _load(fitted: Fitted, played: Played, budget: QueryBudget) -> float:
