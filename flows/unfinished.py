@@ -53,8 +53,7 @@ def _is_unfinished(run: RunRecord, backlog: str) -> bool:
 
 def _sentence(ledger: LedgerReader, run: RunRecord, prepared: Prepared) -> str:
     paid = ledger.spend(run.run_id).total_usd
-    counts = [counts for _, _, counts in ledger.chunk_states(run.run_id).values()]
-    answered = sum(one.answered for one in counts)
+    answered = ledger.counts(run.run_id).answered
     if not paid and not answered:
         return ""
     changed = "; ".join(differences(json.loads(run.config_json), prepared.identity))

@@ -255,8 +255,7 @@ def _complete(job: RouteJob, ledger: LedgerReader, run: RunRecord) -> bool:
     """Whether the same command would find nothing to do."""
     if run.state != "complete":
         return False
-    counts = (counts for _, _, counts in ledger.chunk_states(run.run_id).values())
-    return job.in_doubt == "hold" or not any(one.in_doubt for one in counts)
+    return job.in_doubt == "hold" or not ledger.counts(run.run_id).in_doubt
 
 
 def _find(job: RouteJob, reference: str) -> tuple[Policy, str | None]:

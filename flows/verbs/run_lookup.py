@@ -66,7 +66,4 @@ def shown_state(settings: HomeSettings, run: RunRecord) -> str:
 
 def counted(ledger: LedgerReader, run: RunRecord) -> ChunkCounts:
     """Questions of a run by how they ended, as far as it is committed."""
-    from warehouse.ledger import ChunkCounts
-
-    states = ledger.chunk_states(run.run_id).values()
-    return sum((counts for _, _, counts in states), ChunkCounts())
+    return ledger.counts(run.run_id)

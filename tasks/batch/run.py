@@ -57,8 +57,7 @@ async def run_batch(
     """
     with run_lock(settings.root, settings.run_id), rare_collections():
         run = open_run(settings, ledger, source, equipment.clock)
-        states = ledger.chunk_states(settings.run_id)
-        before = _total(states)
+        before = ledger.counts(settings.run_id)
         if run.state == "complete" and not (settings.resend and before.in_doubt):
             return _report(settings, ledger, "complete", before, before.total, 0.0, {})
         return await _work(
@@ -112,7 +111,7 @@ async def _work(
         sent_log.close()
         progress.finish()
     remove_uncommitted(settings.root, settings.run_id, ledger.commits(run_id=settings.run_id))
-    counts = _total(ledger.chunk_states(settings.run_id))
+    counts = ledger.counts(settings.run_id)
     pending = settings.unique_rows - counts.total + counts.skipped
     if pending == 0:
         finalise()
@@ -248,10 +247,6 @@ def _close(
         ended_at=clock.now(),
         message="; ".join(f"{account}: {error}" for account, error in fatal.items()) or None,
     )
-
-
-def _total(states: Mapping[str, tuple[str, int, ChunkCounts]]) -> ChunkCounts:
-    return sum((counts for _, _, counts in states.values()), ChunkCounts())
 
 
 def _report(

@@ -29,7 +29,7 @@ class StopFlag:
         loop = asyncio.get_running_loop()
         caught = [signal.SIGINT, signal.SIGTERM]
         # A terminal that is closed; under nohup the signal is ignored, and stays so.
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             caught.append(signal.SIGHUP)
 
         def first(number: signal.Signals) -> None:

@@ -168,6 +168,6 @@ def spent_by(root: Path, ledger: Ledger, refresh: RefreshRun) -> Spent:
     calls = int(chats.select(pl.len()).collect().item())
     done = dict.fromkeys(PARTS, 0)
     for run_id, kind in own.items():
-        for _, _, counts in ledger.chunk_states(run_id).values():
-            done[kind] += counts.answered + counts.failed
+        counts = ledger.counts(run_id)
+        done[kind] += counts.answered + counts.failed
     return Spent(cost, calls, done["profile"], done["canary"])

@@ -417,6 +417,7 @@ READS = {
     "run": lambda ledger: ledger.run("r1"),
     "runs": lambda ledger: ledger.runs(),
     "chunk_states": lambda ledger: ledger.chunk_states("r1"),
+    "counts": lambda ledger: ledger.counts("r1"),
     "generation": lambda ledger: ledger.generation("r1", "000001"),
     "rounds": lambda ledger: ledger.rounds("r1", "000000"),
     "requests": lambda ledger: ledger.requests("r1"),
@@ -439,6 +440,14 @@ def test_who_only_looks_sees_what_the_writer_sees(tmp_path, read):
 
         assert read(writer) == found
     assert found
+
+
+def test_the_counts_of_a_run_are_those_of_its_chunks(tmp_path):
+    with closing(filled(tmp_path)) as ledger:
+        ledger.commit_chunk("r1", "000000", records=[], counts=ChunkCounts(3, 0, 1), complete=False)
+
+        assert ChunkCounts(5, 1, 1) == ledger.counts("r1")
+        assert ChunkCounts() == ledger.counts("another")
 
 
 def test_every_read_of_the_ledger_is_compared():

@@ -72,6 +72,11 @@ class LedgerReader:
             row["chunk_id"]: (row["state"], row["generation"], counts_from(row)) for row in rows
         }
 
+    def counts(self, run_id: str) -> ChunkCounts:
+        """How the unique rows of a run ended, as far as its chunks are committed."""
+        states = self.chunk_states(run_id).values()
+        return sum((counts for _, _, counts in states), ChunkCounts())
+
     def generation(self, run_id: str, chunk_id: str) -> int:
         """How often a chunk was committed."""
         asked = "SELECT generation FROM chunks"
