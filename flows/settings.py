@@ -110,7 +110,7 @@ class _RunSettings(HomeSettings):
     chunk_size: int = Field(default=500, ge=1, le=100_000)
     """Rows worked, committed and retried together."""
     concurrency: int = Field(default=64, ge=1, le=10_000)
-    """Rows in flight over all models; each model's own limit applies beside it."""
+    """Requests in flight over all models; each model's own limit applies beside it."""
     in_doubt: Literal["resend", "hold"] = "resend"
     """What to do with requests whose fate a crash left unknown: send once more, or leave."""
     fail_on_error: float = Field(default=0.1, ge=0, le=1)

@@ -68,8 +68,9 @@ def check_required(name: str, data: pa.Table) -> None:
     from warehouse.tables import table_schema
 
     declared = table_schema(name)
+    present = set(data.column_names)
     for column in declared.columns:
-        if column.name not in data.column_names:
+        if column.name not in present:
             raise CheckFailed(name, f"column {column.name!r} is missing", ())
         values = data[column.name]
         if column.required and values.null_count:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from profiles.pool import Pair
 from tasks.batch.item import Item, ItemResult
 from tasks.call.base import CallOrigin, ChatRequest, Message
+from tasks.call.cashier import Cashier
 from tasks.call.errors import CallError, Fate, RowError
-from tasks.call.paid import Cashier, PairCalls
+from tasks.call.paid import PairCalls
 from tasks.call.request_key import request_id
 from tasks.execute import Execution, execute
 from tasks.grade.base import Grade

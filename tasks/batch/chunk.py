@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.batch.answer import Answerer, ProvidersClosedError
+from tasks.batch.draft import Draft, drafted, ended, finished
 from tasks.batch.item import Item, ItemResult, ItemSource
-from tasks.batch.rows import OUTCOME_TABLES, RowContext, Tables, chunk_tables
+from tasks.batch.rows import OUTCOME_TABLES, RowContext, Tables
 from warehouse.checks import check_chunk
 from warehouse.commits import CommitRecord, verify, write_file
 from warehouse.fault_points import fault_point
 from warehouse.ledger import ChunkCounts, Ledger, StoredRequest
-from warehouse.tables import to_arrow
 
 if TYPE_CHECKING:
     from tasks.call.clock import Clock
@@ -36,13 +36,22 @@ class ChunkReport(NamedTuple):
     """Whether every provider was closed by a fatal error while it was worked."""
 
 
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class ChunkWorker:
     """Works chunks of one run; safe to work several at a time in one event loop.
 
     Attributes:
-        slots: rows in flight over all chunks.
+        slots: rows begun over all chunks: half as many again as requests may be in flight, because
+            rows whose claim or settlement is being written need no connection.
         preparing: held by the chunk that loads its rows: two at once would both be late.
+        under_way: set once a row of the chunk that loaded last has ended: the next one loads while
+            that chunk is worked, but not beside the first claims, which would be late by it.
         turn: held by the chunk that begins rows.
         stopping: whether the user asked to stop; rows not begun are left for later.
         grace_s: after an error, how long rows in flight may take to end: they are paid for.
@@ -65,6 +74,7 @@ class ChunkWorker:
     hold_doubts: bool
     grace_s: float
     preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    under_way: asyncio.Event = field(default_factory=_set_event)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def work(self, chunk_id: str) -> ChunkReport:
@@ -74,13 +84,34 @@ class ChunkWorker:
             WarehouseError: its files could not be written or its earlier ones not read.
         """
         async with self.preparing:
+            await self.under_way.wait()
             todo, earlier, stored = await asyncio.to_thread(self._prepare, chunk_id)
+            self.under_way.clear()
         closed = asyncio.Event()
-        results = await self._answer_all(todo, chunk_id, stored, closed)
+        first: list[asyncio.Future[Draft]] = []
+
+        def on_begun(results: list[ItemResult]) -> None:
+            # What an earlier generation left is merged with all rows, not with some of them.
+            if results and not earlier:
+                work = asyncio.to_thread(drafted, results, {}, self._context(chunk_id))
+                first.append(asyncio.ensure_future(work))
+
+        try:
+            results = await self._answer_all(todo, chunk_id, stored, closed, on_begun)
+        finally:
+            self.under_way.set()
+            # Its error, if it has one, is that of the whole and is met there.
+            await asyncio.gather(*first, return_exceptions=True)
         if not any(result.tried for result in results) and not earlier:
             # Stopped before the first row: there is nothing to say about this chunk yet.
             return ChunkReport(chunk_id, ChunkCounts(), False, closed.is_set())
-        return await asyncio.to_thread(self._commit, chunk_id, results, earlier, closed.is_set())
+        draft = first[0].result() if first else None
+        return await asyncio.to_thread(
+            self._commit, chunk_id, results, earlier, draft, closed.is_set()
+        )
+
+    def _context(self, chunk_id: str) -> RowContext:
+        return replace(self.shared, chunk_id=chunk_id, now=self.clock.now())
 
     def _prepare(self, chunk_id: str) -> tuple[list[Item], Tables, dict[str, StoredRequest]]:
         items = self.source.load(chunk_id)
@@ -125,6 +156,7 @@ class ChunkWorker:
         chunk_id: str,
         stored: Mapping[str, StoredRequest],
         closed: asyncio.Event,
+        on_begun: Callable[[list[ItemResult]], None],
     ) -> list[ItemResult]:
         exhausted = asyncio.Event()
         broken: list[Exception] = []
@@ -164,6 +196,7 @@ class ChunkWorker:
                     task = group.create_task(one(item))
                     task.add_done_callback(self._free)
                     tasks.append(task)
+                on_begun(ended(tasks))
         except BaseExceptionGroup as group_error:
             # Whatever is no error of a row, an exit say, ends everything at once and as itself.
             raise _first(group_error) from group_error
@@ -177,13 +210,18 @@ class ChunkWorker:
 
     def _free(self, _task: asyncio.Task[ItemResult]) -> None:
         self.slots.release()
+        self.under_way.set()
 
     def _commit(
-        self, chunk_id: str, results: Sequence[ItemResult], earlier: Tables, closed: bool
+        self,
+        chunk_id: str,
+        results: Sequence[ItemResult],
+        earlier: Tables,
+        draft: Draft | None,
+        closed: bool,
     ) -> ChunkReport:
-        context = replace(self.shared, chunk_id=chunk_id, now=self.clock.now())
-        rows = chunk_tables(results, earlier, context)
-        data = {name: to_arrow(name, table) for name, table in rows.items()}
+        context = self._context(chunk_id)
+        _, rows, data = finished(draft, results, earlier, context)
         check_chunk(data)
         counts = _counts(rows, results, self.kind)
         complete = all(result.finished for result in results)
@@ -207,16 +245,18 @@ class ChunkWorker:
         with ThreadPoolExecutor(max_workers=max(1, len(written))) as threads:
             records = list(threads.map(write, written))
         fault_point("before_commit")
-        finished = [r.item.query.query_id for r in results if r.finished and r.status != "in_doubt"]
+        final = [r.item for r in results if r.finished and r.status != "in_doubt"]
         self.ledger.commit_chunk(
             self.run_id,
             chunk_id,
             records=records,
             counts=counts,
             complete=complete,
-            finished=finished if self.kind == "route" else (),
+            finished=[item.query.query_id for item in final] if self.kind == "route" else (),
         )
-        self.ledger.finish_rounds(self.run_id, chunk_id, finished)
+        retried = [item.query.query_id for item in final if item.round]
+        if retried:
+            self.ledger.finish_rounds(self.run_id, chunk_id, retried)
         fault_point("after_commit")
         return ChunkReport(chunk_id, counts, complete, closed)
 

@@ -16,8 +16,8 @@ from tasks.batch.opening import open_run
 from tasks.batch.rows import RowContext
 from tasks.batch.spec import BatchSettings, Equipment, ProgressSink, RunReport, WrapChunk
 from tasks.batch.stop import StopFlag
+from tasks.call.cashier import Cashier
 from tasks.call.clock import Clock
-from tasks.call.paid import Cashier
 from warehouse.budget import Budget
 from warehouse.commits import remove_uncommitted
 from warehouse.ledger import ChunkCounts, Ledger, LedgerWriter, SentLog, sent_log_path
@@ -142,6 +142,7 @@ def _cashier(
         retry=equipment.retry,
         clock=equipment.clock,
         rng=random.Random(settings.seed),
+        in_flight=asyncio.Semaphore(settings.concurrency),
         resend=settings.resend,
         note_sent=sent_log.note,
         on_charge=lambda nano: progress.advance(0, Decimal(nano).scaleb(-9)),
@@ -175,7 +176,7 @@ def _worker(
             seed=settings.seed,
             judge=settings.judge,
         ),
-        slots=asyncio.Semaphore(settings.concurrency),
+        slots=asyncio.Semaphore(settings.concurrency + settings.concurrency // 2),
         stopping=lambda: stop.requested,
         on_row=on_row,
         shared=RowContext(

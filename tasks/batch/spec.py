@@ -57,7 +57,7 @@ class BatchSettings:
         identity: everything that decides what is asked and answered; the same name with another
             identity is refused. The budget and the concurrency are not part of it.
         rows: rows read; `unique_rows` distinct ones are worked.
-        concurrency: rows in flight over all models; each model's own limit applies beside it.
+        concurrency: requests in flight over all models; each model's own limit applies beside it.
         resend: whether requests in doubt may be sent once more.
     """
 

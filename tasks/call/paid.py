@@ -12,7 +12,7 @@ One loop, the only one that ever sends a request twice:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -29,88 +29,19 @@ from warehouse.ledger import Claim, Doubt, Failure, Refusal, Settlement
 from warehouse.money import to_nano
 
 if TYPE_CHECKING:
-    import random
-
-    from profiles.pool import ModelSpec, Pair, Pool
-    from tasks.call.base import ChatClient, ChatRequest, ChatResponse
-    from tasks.call.clock import Clock
-    from tasks.call.limiter import ModelLimiter, Slot
-    from tasks.call.retry import RetryPolicy
+    from profiles.pool import Pair
+    from tasks.call.base import ChatRequest, ChatResponse
+    from tasks.call.cashier import Cashier
+    from tasks.call.limiter import Slot
     from tasks.query import Query
     from tasks.tools.base import Tool, ToolResult
-    from warehouse.budget import Budget
-    from warehouse.ledger import LedgerWriter, StoredRequest
+    from warehouse.ledger import StoredRequest
 
 RATE_LIMIT_PATIENCE = 5
 """So many times more tries where the provider only says "not now": it costs nothing to wait, and a
 fallback to another pair costs accuracy or money."""
 MAX_SENDS_IN_DOUBT = 2
 """A request of unknown fate is sent at most once more."""
-
-
-@dataclass(slots=True)
-class Cashier:
-    """Everything one batch run needs to pay for calls.
-
-    Attributes:
-        resend: whether a request in doubt may be sent once more.
-        note_sent: told the id of every request in the instant before it leaves.
-        closed: providers that a fatal error closed, with that error.
-        note: told what a person should know.
-    """
-
-    run_id: str
-    pool: Pool
-    clients: Mapping[str, ChatClient]
-    ledger: LedgerWriter
-    budget: Budget
-    limiter: ModelLimiter
-    retry: RetryPolicy
-    clock: Clock
-    rng: random.Random
-    resend: bool = True
-    closed: dict[str, FatalError] = field(default_factory=dict)
-    note_sent: Callable[[str], None] = lambda _request_id: None
-    on_charge: Callable[[int], None] = lambda _nano: None
-    note: Callable[[str], None] = lambda _text: None
-    _unmetered: set[str] = field(default_factory=set)
-    _ahead: dict[str, asyncio.Semaphore] = field(default_factory=dict)
-
-    def ahead(self, model_key: str) -> asyncio.Semaphore:
-        """Turns to claim ahead of a free connection, so that none idles while a claim is written.
-
-        As many as connections: the log of sent requests tells a claim that waited from one that
-        left, so that a kill puts none of them into doubt.
-        """
-        if model_key not in self._ahead:
-            limits = self.pool.models[model_key].limits
-            self._ahead[model_key] = asyncio.Semaphore(limits.concurrency)
-        return self._ahead[model_key]
-
-    def tell_unmetered(self, model_key: str) -> None:
-        """Say once that a model's answers do not tell their tokens."""
-        if model_key not in self._unmetered:
-            self._unmetered.add(model_key)
-            self.note(
-                f"model {model_key!r} does not tell how many tokens an answer took: each is "
-                "charged with the most it can cost"
-            )
-
-    def open_for(self, model_key: str) -> bool:
-        """Whether requests to this model may still be sent."""
-        if not self.closed:
-            return True
-        spec = self.pool.models[model_key]
-        return not (self.closed.keys() & {_account(spec), f"model:{model_key}"})
-
-    def close(self, model_key: str, error: FatalError) -> None:
-        """Stop sending to the account behind a model, or to that model alone if only it is gone."""
-        own = error.error_type == "model_not_found"
-        self.closed[f"model:{model_key}" if own else _account(self.pool.models[model_key])] = error
-
-
-def _account(spec: ModelSpec) -> str:
-    return f"account:{spec.provider}|{spec.endpoint}|{spec.api_key_env}"
 
 
 @dataclass(slots=True)
@@ -266,7 +197,7 @@ class _Call:
                 slots = cashier.limiter.slot(
                     self.model_key, tokens + self.request.max_output_tokens
                 )
-                async with slots as slot:
+                async with slots as slot, cashier.in_flight:
                     turn.release()
                     waiting = False
                     cashier.note_sent(self.identity)

@@ -13,9 +13,10 @@ import pytest
 from profiles.pool import Limits, ModelSpec, Pair, Pool, Prices, ToolSpec
 from profiles.prices import worst_case_cost
 from tasks.call.base import CallOrigin, ChatRequest, ChatResponse, Message, Usage
+from tasks.call.cashier import Cashier
 from tasks.call.errors import FatalError, Fate, RetryableError, RowError
 from tasks.call.limiter import ModelLimiter
-from tasks.call.paid import Cashier, PairCalls, estimate_tokens
+from tasks.call.paid import PairCalls, estimate_tokens
 from tasks.call.retry import RetryPolicy
 from tasks.query import Query
 from tasks.tools.base import ToolResult
@@ -70,7 +71,7 @@ def pool(prices=PRICES):
 class Desk:
     """A cashier with a real ledger, a scripted provider and a clock that never waits."""
 
-    def __init__(self, root, client, *, resend=True, cap=None, prices=PRICES):
+    def __init__(self, root, client, *, resend=True, cap=None, prices=PRICES, in_flight=64):
         self.ledger = open_ledger(root)
         if self.ledger.run("r1") is None:
             now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,6 +91,7 @@ class Desk:
             retry=RetryPolicy(max_tries=3, base_s=1.0, cap_s=60.0),
             clock=self.clock,
             rng=random.Random(0),
+            in_flight=asyncio.Semaphore(in_flight),
             resend=resend,
         )
 
