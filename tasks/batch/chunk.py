@@ -7,7 +7,7 @@ in its committed files; nothing else survives a crash and nothing else is needed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -88,26 +88,22 @@ class ChunkWorker:
             todo, earlier, stored = await asyncio.to_thread(self._prepare, chunk_id)
             self.under_way.clear()
         closed = asyncio.Event()
-        first: list[asyncio.Future[Draft]] = []
 
-        def on_begun(results: list[ItemResult]) -> None:
+        async def draft(results: list[ItemResult]) -> Draft | None:
             # What an earlier generation left is merged with all rows, not with some of them.
-            if results and not earlier:
-                work = asyncio.to_thread(drafted, results, {}, self._context(chunk_id))
-                first.append(asyncio.ensure_future(work))
+            if earlier or not results:
+                return None
+            return await asyncio.to_thread(drafted, results, {}, self._context(chunk_id))
 
         try:
-            results = await self._answer_all(todo, chunk_id, stored, closed, on_begun)
+            results, first = await self._answer_all(todo, chunk_id, stored, closed, draft)
         finally:
             self.under_way.set()
-            # Its error, if it has one, is that of the whole and is met there.
-            await asyncio.gather(*first, return_exceptions=True)
         if not any(result.tried for result in results) and not earlier:
             # Stopped before the first row: there is nothing to say about this chunk yet.
             return ChunkReport(chunk_id, ChunkCounts(), False, closed.is_set())
-        draft = first[0].result() if first else None
         return await asyncio.to_thread(
-            self._commit, chunk_id, results, earlier, draft, closed.is_set()
+            self._commit, chunk_id, results, earlier, first, closed.is_set()
         )
 
     def _context(self, chunk_id: str) -> RowContext:
@@ -156,8 +152,9 @@ class ChunkWorker:
         chunk_id: str,
         stored: Mapping[str, StoredRequest],
         closed: asyncio.Event,
-        on_begun: Callable[[list[ItemResult]], None],
-    ) -> list[ItemResult]:
+        draft: Callable[[list[ItemResult]], Coroutine[None, None, Draft | None]],
+    ) -> tuple[list[ItemResult], Draft | None]:
+        """Results of all rows, in order, and what `draft` made of the first of them."""
         exhausted = asyncio.Event()
         broken: list[Exception] = []
         grace: list[asyncio.TimerHandle] = []
@@ -196,7 +193,8 @@ class ChunkWorker:
                     task = group.create_task(one(item))
                     task.add_done_callback(self._free)
                     tasks.append(task)
-                on_begun(ended(tasks))
+                # Not of the group: its error must not end rows that are being paid for.
+                drafting = asyncio.ensure_future(draft(ended(tasks)))
         except BaseExceptionGroup as group_error:
             # Whatever is no error of a row, an exit say, ends everything at once and as itself.
             raise _first(group_error) from group_error
@@ -205,8 +203,9 @@ class ChunkWorker:
                 timer.cancel()
         if broken:
             # Rows do not fail by exceptions, so all of these have one cause: say the first.
+            drafting.cancel()
             raise broken[0]
-        return [task.result() for task in tasks]
+        return [task.result() for task in tasks], await drafting
 
     def _free(self, _task: asyncio.Task[ItemResult]) -> None:
         self.slots.release()

@@ -98,8 +98,9 @@ def test_a_chunk_taken_up_again_is_built_at_once(workshop, monkeypatch):
     assert 10 == len(tables(workshop)["answers"])
 
 
-def test_a_value_that_fits_no_column_ends_the_run_in_words(workshop, monkeypatch):
+def test_a_value_that_fits_no_column_ends_the_run_once_its_rows_are_paid(workshop, monkeypatch):
     workshop.backlog(10)
+    client = every_seventh_is_late()
 
     def refusing(table, rows):
         if table == "answers" and rows:
@@ -109,7 +110,12 @@ def test_a_value_that_fits_no_column_ends_the_run_in_words(workshop, monkeypatch
     monkeypatch.setattr("tasks.batch.draft.to_arrow", refusing)
 
     with pytest.raises(WarehouseError, match="Table 'answers', row 0"):
-        workshop.route(concurrency=2)
+        workshop.route(client, concurrency=2)
+
+    ledger = open_ledger(workshop.root)
+    states = [request.state for request in ledger.requests("run")]
+    ledger.close()
+    assert ["settled"] * 10 == states
 
 
 async def test_a_row_in_flight_ends_the_first_part():
