@@ -157,9 +157,10 @@ class ChunkWorker:
         """Results of all rows, in order, and what `draft` made of the first of them."""
         exhausted = asyncio.Event()
         broken: list[Exception] = []
-        grace: list[asyncio.TimerHandle] = []
+        grace: asyncio.TimerHandle | None = None
 
         async def one(item: Item) -> ItemResult:
+            nonlocal grace
             if closed.is_set():
                 return ItemResult(item, "skipped_provider", error_type="provider_closed")
             if exhausted.is_set():
@@ -172,9 +173,9 @@ class ChunkWorker:
                 closed.set()
                 return ItemResult(item, "skipped_provider", error_type="provider_closed")
             except Exception as error:
-                if not broken:
+                if grace is None:
                     loop = asyncio.get_running_loop()
-                    grace.append(loop.call_later(self.grace_s, _cancel, tasks))
+                    grace = loop.call_later(self.grace_s, _cancel, tasks)
                 broken.append(error)
                 return ItemResult(item, "skipped_cancelled", error_type="cancelled")
             if result.status == "skipped_budget":
@@ -199,8 +200,8 @@ class ChunkWorker:
             # Whatever is no error of a row, an exit say, ends everything at once and as itself.
             raise _first(group_error) from group_error
         finally:
-            for timer in grace:
-                timer.cancel()
+            if grace is not None:
+                grace.cancel()
         if broken:
             # Rows do not fail by exceptions, so all of these have one cause: say the first.
             drafting.cancel()
