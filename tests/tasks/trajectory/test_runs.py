@@ -217,7 +217,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("name", ["before_claim", "after_claim", "after_call", "before_settle"])
-@pytest.mark.parametrize("passes", [3, 8])
+@pytest.mark.parametrize("passes", [4, 8])
 def test_a_kill_inside_a_trajectory_repeats_no_settled_call(expedition, monkeypatch, name, passes):
     left = passes
 
