@@ -6,6 +6,8 @@
 
 Time: 2,000 requests of 50 ms at concurrency 32 to a server in another process, by a bare aiohttp
 loop and by a whole `route` (reading, deciding, claiming, calling, settling, committing), in turn.
+A round in which the bare loop alone takes more than 1.15 x ideal says that something else uses the
+machine; it is printed, repeated and not counted, whatever route took in it.
 Memory: peak of a process that routes 10,000 and 100,000 rows through in-process models.
 
 Exits 1 where a claim does not hold: time <= 1.20 x ideal and <= 1.15 x the bare loop (medians),
@@ -27,7 +29,8 @@ from pathlib import Path
 
 REQUESTS, LATENCY_S, CONCURRENCY = 2_000, 0.050, 32
 IDEAL_S = REQUESTS * LATENCY_S / CONCURRENCY
-ROUNDS = 3
+ROUNDS, MOST_ROUNDS = 3, 9
+DISTURBED = 1.15
 SMALL, LARGE = 10_000, 100_000
 
 SERVER = """
@@ -155,11 +158,22 @@ def compare(folder, url):
     # Imports and the first connection are paid once a run, not once a request: warm them up.
     route_backlog(folder, "warm-up", "fixed:echo@@none", 2 * CONCURRENCY)
     write_backlog(folder / "backlog.jsonl", REQUESTS)
-    bare, routed = [], []
-    for number in range(ROUNDS):
-        bare.append(asyncio.run(bare_loop(url)))
-        routed.append(route_backlog(folder, f"r{number}", "fixed:echo@@none", 2 * CONCURRENCY))
-    ratios = [ours / loop for ours, loop in zip(routed, bare, strict=True)]
+    rounds = []
+    for number in range(MOST_ROUNDS):
+        loop = asyncio.run(bare_loop(url))
+        ours = route_backlog(folder, f"r{number}", "fixed:echo@@none", 2 * CONCURRENCY)
+        rounds.append((loop, ours))
+        if len(undisturbed(rounds)) == ROUNDS:
+            break
+    counted = undisturbed(rounds)
+    if len(counted) < ROUNDS:
+        print("  this machine is busy: every round counts, and the ratios to ideal say little")
+        counted = rounds
+    for loop, ours in rounds:
+        if (loop, ours) not in counted:
+            print(f"  not counted: bare {loop / IDEAL_S:.3f} x, route {ours / IDEAL_S:.3f} x ideal")
+    bare, routed = zip(*counted, strict=True)
+    ratios = [ours / loop for loop, ours in counted]
     to_ideal, to_bare = statistics.median(routed) / IDEAL_S, statistics.median(ratios)
     print(f"{REQUESTS:,} requests of {LATENCY_S * 1000:.0f} ms at concurrency {CONCURRENCY}")
     print(f"  ideal N·L/C        {IDEAL_S:.3f} s")
@@ -169,6 +183,11 @@ def compare(folder, url):
         ("time <= 1.20 x ideal", to_ideal <= 1.20),
         ("time <= 1.15 x bare loop", to_bare <= 1.15),
     ]
+
+
+def undisturbed(rounds):
+    """Rounds in which the machine had nothing else to do, by the bare loop's time alone."""
+    return [(loop, ours) for loop, ours in rounds if loop <= DISTURBED * IDEAL_S]
 
 
 def seconds(times):
