@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.batch.answer import Answerer, ProvidersClosedError
-from tasks.batch.draft import Draft, drafted, ended, finished
+from tasks.batch.draft import Draft, drafted, ended, whole_chunk
 from tasks.batch.item import Item, ItemResult, ItemSource
 from tasks.batch.rows import OUTCOME_TABLES, RowContext, Tables
 from warehouse.checks import check_chunk
@@ -221,7 +221,7 @@ class ChunkWorker:
         closed: bool,
     ) -> ChunkReport:
         context = self._context(chunk_id)
-        _, rows, data = finished(draft, results, earlier, context)
+        _, rows, data = whole_chunk(draft, results, earlier, context)
         check_chunk(data)
         counts = _counts(rows, results, self.kind)
         complete = all(result.finished for result in results)

@@ -44,7 +44,7 @@ def drafted(results: Sequence[ItemResult], earlier: Tables, context: RowContext)
     return Draft(len(results), rows, {name: to_arrow(name, rows[name]) for name in rows})
 
 
-def finished(
+def whole_chunk(
     draft: Draft | None, results: Sequence[ItemResult], earlier: Tables, context: RowContext
 ) -> Draft:
     """The tables of all rows: those of a draft, if there is one, and of the rows after it.
@@ -72,8 +72,8 @@ def finished(
 
 def ended(tasks: Sequence[asyncio.Task[ItemResult]]) -> list[ItemResult]:
     """Results of the first rows of a chunk, up to the first one that is still in flight."""
-    return [
-        task.result()
-        for task in takewhile(lambda task: task.done() and not task.cancelled(), tasks)
-        if task.exception() is None
-    ]
+    return [task.result() for task in takewhile(_has_result, tasks)]
+
+
+def _has_result(task: asyncio.Task[ItemResult]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
