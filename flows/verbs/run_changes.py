@@ -16,7 +16,6 @@ from flows.verbs.options import Config, Root, home
 from flows.verbs.run_lookup import (
     Name,
     change_ledger,
-    counted,
     find_run,
     read_ledger,
     shown_state,
@@ -167,7 +166,7 @@ def export(
             raise CommandError(
                 f"Run {name!r} is a profile and has no answers to export.", "atlas profile show"
             )
-        counts = counted(ledger, run)
+        counts = ledger.counts(run.run_id)
     made = write(answers(settings.root, name), out, format)  # type: ignore[arg-type]
     waiting = run.unique_rows - counts.answered - counts.failed - counts.in_doubt
     if waiting:

@@ -10,7 +10,7 @@ from flows.failures import CommandError
 
 if TYPE_CHECKING:
     from flows.settings import HomeSettings
-    from warehouse.ledger import ChunkCounts, Ledger, LedgerReader, RunRecord
+    from warehouse.ledger import Ledger, LedgerReader, RunRecord
 
 Name = Annotated[str, typer.Argument(help="Name of the run, as `atlas runs list` shows it.")]
 
@@ -62,8 +62,3 @@ def shown_state(settings: HomeSettings, run: RunRecord) -> str:
     if run.state == "running" and not is_live(settings.root, run.run_id):
         return "killed"
     return run.state
-
-
-def counted(ledger: LedgerReader, run: RunRecord) -> ChunkCounts:
-    """Questions of a run by how they ended, as far as it is committed."""
-    return ledger.counts(run.run_id)

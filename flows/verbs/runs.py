@@ -14,7 +14,7 @@ import typer
 from flows.console import data, data_json, say, table
 from flows.verbs.options import AsJson, Config, Root, home
 from flows.verbs.run_changes import cancel, export, retry
-from flows.verbs.run_lookup import Name, counted, find_run, read_ledger, shown_state
+from flows.verbs.run_lookup import Name, find_run, read_ledger, shown_state
 
 if TYPE_CHECKING:
     from flows.settings import HomeSettings
@@ -58,7 +58,7 @@ def list_(root: Root = None, config: Config = None, json: AsJson = False) -> Non
 
 
 def _listed(settings: HomeSettings, ledger: LedgerReader, run: RunRecord) -> dict[str, Any]:
-    counts = counted(ledger, run)
+    counts = ledger.counts(run.run_id)
     return {
         "run_id": run.run_id,
         "kind": run.kind,
@@ -106,7 +106,7 @@ def _shown(settings: HomeSettings, ledger: LedgerReader, run: RunRecord) -> dict
     from flows.run_places import dead_letters
     from tasks.report.run_steps import steps_of
 
-    counts, spend = counted(ledger, run), ledger.spend(run.run_id)
+    counts, spend = ledger.counts(run.run_id), ledger.spend(run.run_id)
     states = [state for state, _, _ in ledger.chunk_states(run.run_id).values()]
     steps = steps_of(settings.root, ledger, run.run_id)
     files: dict[str, str] = {}
